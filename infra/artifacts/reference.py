@@ -1,0 +1,32 @@
+"""What names a blob: its digest, its size and what it is."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 in lower-case hexadecimal."""
+
+
+class ArtifactRef(BaseModel):
+    """A blob in the object store; its place follows from the digest alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: Digest
+    size_bytes: Annotated[int, Field(ge=0)]
+    media_type: str
+
+    @property
+    def key(self) -> str:
+        """The key under which the store keeps the bytes.
+
+        >>> ArtifactRef(digest="ab" * 32, size_bytes=1, media_type="text/plain").key[:13]
+        'sha256/ab/aba'
+        """
+        return blob_key(self.digest)
+
+
+def blob_key(digest: str) -> str:
+    """Return the store key of the blob with this digest."""
+    return f"sha256/{digest[:2]}/{digest}"

@@ -1,0 +1,148 @@
+"""Every error that keepfit raises on purpose, drawn as one tree.
+
+KeepfitError                      exit 1
+├── UsageError                    exit 2   a command or an argument that cannot be meant
+│   ├── SettingsError                      a KEEPFIT_… variable is wrong
+│   └── SpecError                          a project.yaml is wrong
+├── DataError                     exit 3   the data, not the program
+│   ├── SourceError                        the source cannot be read
+│   ├── ContractBroken                     rows break the project's contract
+│   └── InsufficientData                   too few rows, one class, nothing to measure
+├── GateRefused                   exit 4   HOLD or REJECT, where the caller asked with --strict
+├── CheckCrashed                           a validation check failed to run (says nothing of the data)
+├── TrainingFailed                         no usable model came out (NaN loss, diverged, out of memory)
+├── IntegrityError                         bytes differ from their digest, or a format that is never opened
+│   └── UnsafeArtifact
+├── StoreError                             the object store
+│   ├── StoreUnavailable          retryable
+│   ├── StoreRefused                       credentials, permissions, an unsafe server
+│   └── BlobNotFound
+└── RegistryError                          the database
+    ├── RegistryUnavailable       retryable
+    ├── Conflict                           somebody else moved the champion first
+    ├── LeaseHeld                          another run of this project is in flight
+    └── LeaseLost                          this run was fenced off: its lease went to another
+
+A message says what was expected, what was received, where, and what to do.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class KeepfitError(Exception):
+    """Base of all; `remedy` is the next step for the person who reads it."""
+
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.remedy}" if self.remedy else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.message, self.remedy))
+
+
+def _rebuild(kind: type[KeepfitError], message: str, remedy: str) -> KeepfitError:
+    return kind(message, remedy=remedy)
+
+
+class UsageError(KeepfitError):
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    pass
+
+
+class SpecError(UsageError):
+    pass
+
+
+class DataError(KeepfitError):
+    exit_code = 3
+
+
+class SourceError(DataError):
+    pass
+
+
+class ContractBroken(DataError):
+    pass
+
+
+class InsufficientData(DataError):
+    pass
+
+
+class GateRefused(KeepfitError):
+    exit_code = 4
+
+
+class CheckCrashed(KeepfitError):
+    pass
+
+
+class TrainingFailed(KeepfitError):
+    pass
+
+
+class IntegrityError(KeepfitError):
+    pass
+
+
+class UnsafeArtifact(IntegrityError):
+    pass
+
+
+class StoreError(KeepfitError):
+    pass
+
+
+class StoreUnavailable(StoreError):
+    retryable = True
+
+
+class StoreRefused(StoreError):
+    pass
+
+
+class BlobNotFound(StoreError):
+    pass
+
+
+class RegistryError(KeepfitError):
+    pass
+
+
+class RegistryUnavailable(RegistryError):
+    retryable = True
+
+
+class Conflict(RegistryError):
+    pass
+
+
+class LeaseHeld(RegistryError):
+    pass
+
+
+class LeaseLost(RegistryError):
+    pass
+
+
+def name_values(values: Iterable[object], limit: int = 5) -> str:
+    """Return the first `limit` values for a message, then how many more there are.
+
+    >>> name_values(["a", "b", "c"], limit=2)
+    "'a', 'b' and 1 more"
+    """
+    listed = list(values)
+    text = ", ".join(repr(value) for value in listed[:limit])
+    rest = len(listed) - limit
+    return f"{text} and {rest} more" if rest > 0 else text

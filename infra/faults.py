@@ -1,0 +1,30 @@
+"""Named points at which a test may kill the process, to show what a crash leaves behind.
+
+Set `KEEPFIT_FAULT_POINT=<name>` and the process ends with SIGKILL when it reaches that point. Unset, a point
+costs one dictionary look-up. `POINTS` is the whole list; a test holds it against the points that are tested.
+"""
+
+import os
+import signal
+
+from infra.errors import UsageError
+
+STEPS = ("ingest", "validate", "split", "train", "score", "evaluate", "decide", "register", "report", "release")
+"""The steps of retraining, in order."""
+
+POINTS = (
+    *(f"{step}.{place}" for step in STEPS for place in ("start", "before_commit", "after_commit")),
+    "release.in_transaction",
+    "store.before_publish",
+)
+
+
+def reach(point: str) -> None:
+    """Die here if the environment names this point."""
+    wanted = os.environ.get("KEEPFIT_FAULT_POINT")
+    if wanted is None:
+        return
+    if wanted not in POINTS:
+        raise UsageError(f"KEEPFIT_FAULT_POINT={wanted!r} is no fault point.", remedy=f"One of: {', '.join(POINTS)}.")
+    if wanted == point:
+        os.kill(os.getpid(), signal.SIGKILL)

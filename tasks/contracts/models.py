@@ -1,0 +1,62 @@
+"""Fitted models: what training hands on."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from infra.artifacts.reference import ArtifactRef, Digest
+from tasks.contracts.frozen import Contract
+
+
+class ModelRef(Contract):
+    """A fitted model in the store."""
+
+    candidate: str
+    backend: Literal["sklearn", "keras"]
+    artifact: ArtifactRef
+    content: Digest = Field(
+        description="SHA-256 over canonical content: equal for the same model, whatever the archive's bytes."
+    )
+    classes: tuple[str | int | float | bool, ...] = Field((), description="Order of the columns of predict_proba.")
+    fit_seconds: float
+
+
+class CandidateScore(Contract):
+    """How a candidate did in selection, on training rows only."""
+
+    candidate: str
+    metric: str
+    mean: float
+    std: float = Field(description="Standard deviation over the folds; 0 with a single holdout.")
+    standard_error: float
+    scores: tuple[float, ...]
+    chosen: bool
+    reason: str = Field("", description="Why it was or was not chosen, in words.")
+
+
+class Hardware(Contract):
+    """What trained it."""
+
+    machine: str
+    processor: str
+    cpu_count: int
+    threads: int
+    device: str = "cpu"
+    memory_gb: float
+
+
+class FitReport(Contract):
+    """The outcome of training: the chosen model, and those tested beside it."""
+
+    chosen: ModelRef
+    beside: tuple[ModelRef, ...] = Field((), description="selection.also_test: for the report, never for the choice.")
+    selection: tuple[CandidateScore, ...]
+    class_prior: dict[str, float] = Field(
+        description="Share of each class among the training rows: the dummy baseline."
+    )
+    history: ArtifactRef | None = Field(None, description="Metrics per epoch as JSON, for networks.")
+    seed: int
+    libraries: dict[str, str]
+    hardware: Hardware
+    seconds: float
+    cpu_seconds: float

@@ -1,0 +1,320 @@
+"""project.yaml as types: the science of one project.
+
+The descriptions below are what the JSON Schema, the editor's completion and the error messages say.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, StringConstraints, model_validator
+
+from tasks.contracts.frozen import Contract
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+"""A name that is safe in a path, a URL and a table."""
+
+Reference = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$")]
+"""`module:function` in the project's own folder."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Sql(Contract):
+    """A query through SQLAlchemy."""
+
+    query: str = Field(description="One SELECT; `:as_of` is bound to the run's as-of time.")
+    url_env: str = Field(
+        description="Name of the environment variable that holds the database URL (never the URL itself)."
+    )
+
+
+class Source(Contract):
+    """Where the rows come from: exactly one of the four."""
+
+    function: Reference | None = Field(
+        None, description="`module:function` in the project's folder; returns a DataFrame."
+    )
+    csv: str | list[str] | None = Field(None, description="Path, glob or s3:// address of CSV files.")
+    parquet: str | list[str] | None = Field(None, description="Path, glob or s3:// address of Parquet files.")
+    sql: Sql | None = Field(None, description="A query through SQLAlchemy.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in ("function", "csv", "parquet", "sql") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected exactly one of function, csv, parquet, sql; received {given or 'none'}")
+        return self
+
+
+ColumnType = Literal["number", "integer", "boolean", "category", "text", "datetime"]
+
+
+class Column(Contract):
+    """The contract of one column."""
+
+    type: ColumnType
+    meaning: str = Field("", description="What the column says, in words.")
+    unit: str = Field("", description="Unit of a number.")
+    min: float | None = Field(None, description="Smallest allowed value, inclusive (number, integer).")
+    max: float | None = Field(None, description="Largest allowed value, inclusive (number, integer).")
+    allowed: list[str | int | float | bool] | None = Field(None, description="The only allowed values.")
+    null_share: Share = Field(0.0, description="Largest allowed share of missing values.")
+    unique: bool = Field(False, description="No value may occur twice.")
+    max_length: Positive | None = Field(None, description="Longest allowed text, in characters.")
+    feature: bool = Field(True, description="False: kept, checked and sliced on, but never shown to a model.")
+
+
+class Expectation(Contract):
+    """One more Great Expectations check, in GX's own name and arguments."""
+
+    expectation: str = Field(description="e.g. expect_column_pair_values_a_to_be_greater_than_b")
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Validation(Contract):
+    """What happens with rows that break the contract."""
+
+    quarantine_share: Share = Field(
+        0.0, description="Largest share of rows that may be set aside; above it the run stops."
+    )
+    min_rows: Positive = Field(20, description="Fewer rows than this are not enough to say anything.")
+    expectations: list[Expectation] = Field(default_factory=list)
+
+
+class Split(Contract):
+    """How rows become training and test rows, before anything is fitted."""
+
+    method: Literal["random", "ordered", "grouped"] = Field(
+        "random",
+        description="random; ordered: the last rows by `column` (time) are the test; grouped: no group on both sides.",
+    )
+    test_share: OpenShare = 0.2
+    seed: int = 42
+    stratify: bool = Field(True, description="random only: keep the shares of the classes.")
+    column: str | None = Field(None, description="ordered: the time or rank column; grouped: the group column.")
+
+    @model_validator(mode="after")
+    def _column_where_needed(self) -> Self:
+        if self.method != "random" and self.column is None:
+            raise ValueError(f"split method {self.method!r} needs `column`")
+        return self
+
+
+class NumberPreparation(Contract):
+    impute: Literal["none", "median", "mean", "zero"] = "median"
+    scale: Literal["none", "standard", "robust", "minmax"] = "none"
+    missing_indicator: bool = False
+
+
+class CategoryPreparation(Contract):
+    impute: Literal["none", "most_frequent", "missing"] = Field(
+        "missing", description="missing: a category of its own."
+    )
+    encode: Literal["one_hot", "ordinal"] = "one_hot"
+    min_share: Share = Field(0.0, description="Rarer categories are put together as one.")
+
+
+class TextPreparation(Contract):
+    encode: Literal["tfidf", "tokens"] = Field(
+        "tfidf", description="tfidf: a sparse matrix for classical models; tokens: padded word numbers for a network."
+    )
+    vocabulary: Positive = Field(10_000, description="Number of words kept, by frequency in the training rows.")
+    length: Positive = Field(200, description="tokens: each text is cut or padded to this many words.")
+    ngrams: Annotated[int, Field(ge=1, le=5)] = Field(
+        1, description="tfidf: longest sequence of words that counts as one term."
+    )
+
+
+class Preparation(Contract):
+    """Imputation, scaling and encoding by type of column; always inside the estimator's pipeline."""
+
+    number: NumberPreparation = NumberPreparation()
+    category: CategoryPreparation = CategoryPreparation()
+    text: TextPreparation = TextPreparation()
+
+
+class Network(Contract):
+    """A Keras network and how it is trained."""
+
+    build: Reference = Field(description="`module:function(params) -> compiled keras.Model` in the project's folder.")
+    epochs: Positive = 10
+    batch_size: Positive = 32
+    validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of the training rows that only watches."
+    )
+
+
+class Candidate(Contract):
+    """One way to make the model: a scikit-learn estimator or a Keras network."""
+
+    estimator: Annotated[str, StringConstraints(pattern=r"^sklearn(\.[a-z_]+)+\.[A-Z]\w*$")] | None = Field(
+        None, description="Dotted path of a scikit-learn estimator."
+    )
+    network: Network | None = None
+    params: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Arguments of the estimator or of the build function."
+    )
+    prepare: Preparation | None = Field(None, description="Instead of the project's `prepare`.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.estimator is None) == (self.network is None):
+            raise ValueError("expected exactly one of estimator, network")
+        return self
+
+
+class Selection(Contract):
+    """How one candidate is chosen, on training rows only."""
+
+    method: Literal["cross_validation", "holdout"] = "cross_validation"
+    folds: Annotated[int, Field(ge=2, le=50)] = 5
+    repeats: Positive = 1
+    holdout_share: OpenShare = 0.2
+    rule: Literal["best", "one_standard_error"] = Field(
+        "one_standard_error",
+        description="best: the highest mean; one_standard_error: the first listed within one standard error of the best.",
+    )
+    also_test: list[Name] = Field(
+        default_factory=list,
+        description="Candidates whose test figures are shown beside the chosen one's; they never influence the choice.",
+    )
+
+
+class Slice(Contract):
+    """A part of the rows on which the candidate must hold as well."""
+
+    column: str
+    values: list[str | int | float | bool] | None = Field(
+        None, description="Only these values; left out: each value is a slice."
+    )
+
+
+class Budgets(Contract):
+    """Bounds on what serving costs."""
+
+    latency_ms: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Median time to answer for one row, in milliseconds."
+    )
+    size_mb: Annotated[float, Field(gt=0)] | None = Field(None, description="Size of the artifact, in MB (10^6 bytes).")
+
+
+class Evaluation(Contract):
+    """What is measured on the test rows."""
+
+    metric: str = Field("accuracy", description="The primary metric: it decides.")
+    also: list[str] = Field(default_factory=list, description="Metrics that are shown, with intervals.")
+    positive: str | int | bool | None = Field(
+        None, description="binary: the class that scores are for; default the last in sorted order."
+    )
+    bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)] = 2_000
+    group: str | None = Field(None, description="Column whose rows are not independent: resampled together.")
+    seed: int = 0
+
+
+class Gate(Contract):
+    """When a candidate may replace the champion."""
+
+    policy: Literal["superiority", "non_inferiority"] = Field(
+        "superiority",
+        description="superiority: better, with confidence; non_inferiority: not worse than `margin`, with confidence.",
+    )
+    margin: Annotated[float, Field(ge=0)] = Field(0.01, description="Largest tolerated loss, in units of the metric.")
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        0.025, description="One-sided error rate of the whole family of tests."
+    )
+    floors: dict[str, float] = Field(default_factory=dict, description="metric: worst allowed value on the test rows.")
+    guards: dict[str, float] = Field(
+        default_factory=dict, description="metric: largest tolerated loss against the champion."
+    )
+    slices: list[Slice] = Field(default_factory=list)
+    slice_margin: Annotated[float, Field(ge=0)] = Field(
+        0.05, description="Largest tolerated loss of the primary metric on a slice."
+    )
+    min_slice_rows: Positive = Field(30, description="A smaller slice cannot be judged and holds the candidate back.")
+    budgets: Budgets = Budgets()
+    max_test_uses: Positive | None = Field(
+        None, description="Hold when the same test rows have judged this many candidates."
+    )
+
+
+class Compute(Contract):
+    """What training runs on."""
+
+    device: Literal["cpu", "gpu"] = "cpu"
+    threads: Positive = Field(2, description="CPU threads of one training; part of what makes it repeatable.")
+    fallback: Literal["none", "cpu"] = Field(
+        "none", description="cpu: train on the CPU where no GPU is to be had, and record it."
+    )
+
+
+class Schedule(Contract):
+    """When retraining runs by itself."""
+
+    cron: str
+    timezone: str = "UTC"
+
+
+class ProjectSpec(Contract):
+    """One project: what its data must look like, how its model is made and when a new one may replace it."""
+
+    name: Name
+    description: str = ""
+    source: Source
+    columns: dict[str, Column] = Field(min_length=2)
+    target: str
+    row_id: str | None = Field(None, description="Column that names a row; unique.")
+    time: str | None = Field(None, description="Column that says when a row happened.")
+    validation: Validation = Validation()
+    split: Split = Split()
+    prepare: Preparation = Preparation()
+    candidates: dict[Name, Candidate] = Field(min_length=1)
+    selection: Selection = Selection()
+    evaluation: Evaluation = Evaluation()
+    gate: Gate = Gate()
+    compute: Compute = Compute()
+    schedule: Schedule | None = None
+    seed: int = Field(0, description="Seed of everything that is random in training.")
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for where, column in self._columns_named():
+            if column not in self.columns:
+                raise ValueError(f"{where}: {column!r} is not among the columns: {', '.join(self.columns)}")
+        for name in self.selection.also_test:
+            if name not in self.candidates:
+                raise ValueError(
+                    f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
+                )
+        if not self.features:
+            raise ValueError("no feature is left: every column is the target, an id or marked `feature: false`")
+        return self
+
+    def _columns_named(self) -> list[tuple[str, str]]:
+        named = [
+            ("target", self.target),
+            ("row_id", self.row_id),
+            ("time", self.time),
+            ("split.column", self.split.column),
+        ]
+        named.append(("evaluation.group", self.evaluation.group))
+        named += [("gate.slices", part.column) for part in self.gate.slices]
+        return [(where, column) for where, column in named if column is not None]
+
+    @property
+    def features(self) -> dict[str, Column]:
+        """The columns that a model sees, in the order of the file."""
+        left_out = {self.target, self.row_id, self.time}
+        return {name: column for name, column in self.columns.items() if column.feature and name not in left_out}
+
+    def features_of(self, *types: ColumnType) -> list[str]:
+        """Return the names of the features of these types."""
+        return [name for name, column in self.features.items() if column.type in types]
+
+    def preparation_of(self, candidate: str) -> Preparation:
+        """Return how this candidate's inputs are prepared."""
+        return self.candidates[candidate].prepare or self.prepare
+
+
+SpecSections = Mapping[str, JsonValue]
