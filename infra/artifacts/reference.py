@@ -1,6 +1,7 @@
 """What names a blob: its digest, its size and what it is."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -25,6 +26,14 @@ class ArtifactRef(BaseModel):
         'sha256/ab/aba'
         """
         return blob_key(self.digest)
+
+
+class StoredBlob(NamedTuple):
+    """A blob as it lies in the store, whether or not anything names it."""
+
+    digest: Digest
+    size_bytes: int
+    modified_at: datetime
 
 
 def blob_key(digest: str) -> str:
