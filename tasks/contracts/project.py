@@ -4,17 +4,42 @@ The descriptions below are what the JSON Schema, the editor's completion and the
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from tasks.contracts.frozen import Contract
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+def _say(phrase: str) -> Any:
+    """What a pattern means in words: for editors and for our own messages."""
+    return Field(json_schema_extra={"patternErrorMessage": phrase})
+
+
+def _one_of(*keys: str) -> ConfigDict:
+    """Say in the JSON Schema too that exactly one of these keys is given."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$"),
+    _say("a name: a lower-case letter, then up to 62 of a-z, 0-9, - and _"),
+]
 """A name that is safe in a path, a URL and a table."""
 
-Reference = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$")]
+Reference = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z_][a-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$"),
+    _say("`module:function`, such as data:read for the function `read` in data.py"),
+]
 """`module:function` in the project's own folder."""
+
+Variable = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
+    _say("the name of an environment variable, such as SALES_DATABASE_URL"),
+]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
@@ -25,13 +50,15 @@ class Sql(Contract):
     """A query through SQLAlchemy."""
 
     query: str = Field(description="One SELECT; `:as_of` is bound to the run's as-of time.")
-    url_env: str = Field(
+    url_env: Variable = Field(
         description="Name of the environment variable that holds the database URL (never the URL itself)."
     )
 
 
 class Source(Contract):
     """Where the rows come from: exactly one of the four."""
+
+    model_config = _one_of("function", "csv", "parquet", "sql")
 
     function: Reference | None = Field(
         None, description="`module:function` in the project's folder; returns a DataFrame."
@@ -54,7 +81,7 @@ ColumnType = Literal["number", "integer", "boolean", "category", "text", "dateti
 class Column(Contract):
     """The contract of one column."""
 
-    type: ColumnType
+    type: ColumnType = Field(description="What the values are; category: one of a few values, text: words.")
     meaning: str = Field("", description="What the column says, in words.")
     unit: str = Field("", description="Unit of a number.")
     min: float | None = Field(None, description="Smallest allowed value, inclusive (number, integer).")
@@ -70,7 +97,9 @@ class Expectation(Contract):
     """One more Great Expectations check, in GX's own name and arguments."""
 
     expectation: str = Field(description="e.g. expect_column_pair_values_a_to_be_greater_than_b")
-    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    arguments: dict[str, JsonValue] = Field(
+        default_factory=dict, description="The check's arguments, as GX names them."
+    )
 
 
 class Validation(Contract):
@@ -80,7 +109,9 @@ class Validation(Contract):
         0.0, description="Largest share of rows that may be set aside; above it the run stops."
     )
     min_rows: Positive = Field(20, description="Fewer rows than this are not enough to say anything.")
-    expectations: list[Expectation] = Field(default_factory=list)
+    expectations: list[Expectation] = Field(
+        default_factory=list, description="Checks beyond what the columns say, for rules across columns."
+    )
 
 
 class Split(Contract):
@@ -90,8 +121,8 @@ class Split(Contract):
         "random",
         description="random; ordered: the last rows by `column` (time) are the test; grouped: no group on both sides.",
     )
-    test_share: OpenShare = 0.2
-    seed: int = 42
+    test_share: OpenShare = Field(0.2, description="Share of the rows that test and never train.")
+    seed: int = Field(42, description="Seed of the draw: the same rows and seed give the same split.")
     stratify: bool = Field(True, description="random only: keep the shares of the classes.")
     column: str | None = Field(None, description="ordered: the time or rank column; grouped: the group column.")
 
@@ -103,20 +134,34 @@ class Split(Contract):
 
 
 class NumberPreparation(Contract):
-    impute: Literal["none", "median", "mean", "zero"] = "median"
-    scale: Literal["none", "standard", "robust", "minmax"] = "none"
-    missing_indicator: bool = False
+    """Columns of type number and integer."""
+
+    impute: Literal["none", "median", "mean", "zero"] = Field(
+        "median", description="What stands in for a missing number; none: for estimators that take missing values."
+    )
+    scale: Literal["none", "standard", "robust", "minmax"] = Field(
+        "none", description="standard: for distances and linear models; robust: with outliers; none: for trees."
+    )
+    missing_indicator: bool = Field(
+        False, description="Add a column that says where a number was missing: when its absence means something."
+    )
 
 
 class CategoryPreparation(Contract):
+    """Columns of type category and boolean."""
+
     impute: Literal["none", "most_frequent", "missing"] = Field(
         "missing", description="missing: a category of its own."
     )
-    encode: Literal["one_hot", "ordinal"] = "one_hot"
+    encode: Literal["one_hot", "ordinal"] = Field(
+        "one_hot", description="one_hot: a column a value; ordinal: one number, for trees with many values."
+    )
     min_share: Share = Field(0.0, description="Rarer categories are put together as one.")
 
 
 class TextPreparation(Contract):
+    """Columns of type text."""
+
     encode: Literal["tfidf", "tokens"] = Field(
         "tfidf", description="tfidf: a sparse matrix for classical models; tokens: padded word numbers for a network."
     )
@@ -130,17 +175,17 @@ class TextPreparation(Contract):
 class Preparation(Contract):
     """Imputation, scaling and encoding by type of column; always inside the estimator's pipeline."""
 
-    number: NumberPreparation = NumberPreparation()
-    category: CategoryPreparation = CategoryPreparation()
-    text: TextPreparation = TextPreparation()
+    number: NumberPreparation = Field(NumberPreparation(), description="Columns of type number and integer.")
+    category: CategoryPreparation = Field(CategoryPreparation(), description="Columns of type category and boolean.")
+    text: TextPreparation = Field(TextPreparation(), description="Columns of type text.")
 
 
 class Network(Contract):
     """A Keras network and how it is trained."""
 
     build: Reference = Field(description="`module:function(params) -> compiled keras.Model` in the project's folder.")
-    epochs: Positive = 10
-    batch_size: Positive = 32
+    epochs: Positive = Field(10, description="How often training sees all its rows.")
+    batch_size: Positive = Field(32, description="Rows a step of training.")
     validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share of the training rows that only watches."
     )
@@ -149,10 +194,17 @@ class Network(Contract):
 class Candidate(Contract):
     """One way to make the model: a scikit-learn estimator or a Keras network."""
 
-    estimator: Annotated[str, StringConstraints(pattern=r"^sklearn(\.[a-z_]+)+\.[A-Z]\w*$")] | None = Field(
-        None, description="Dotted path of a scikit-learn estimator."
-    )
-    network: Network | None = None
+    model_config = _one_of("estimator", "network")
+
+    estimator: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^sklearn(\.[a-z_]+)+\.[A-Z]\w*$"),
+            _say("the dotted path of a scikit-learn class, such as sklearn.linear_model.LogisticRegression"),
+        ]
+        | None
+    ) = Field(None, description="Dotted path of a scikit-learn estimator.")
+    network: Network | None = Field(None, description="A Keras network, built by a function of the project.")
     params: dict[str, JsonValue] = Field(
         default_factory=dict, description="Arguments of the estimator or of the build function."
     )
@@ -168,10 +220,12 @@ class Candidate(Contract):
 class Selection(Contract):
     """How one candidate is chosen, on training rows only."""
 
-    method: Literal["cross_validation", "holdout"] = "cross_validation"
-    folds: Annotated[int, Field(ge=2, le=50)] = 5
-    repeats: Positive = 1
-    holdout_share: OpenShare = 0.2
+    method: Literal["cross_validation", "holdout"] = Field(
+        "cross_validation", description="holdout: one cut, where a fit is too dear to be made `folds` times."
+    )
+    folds: Annotated[int, Field(ge=2, le=50)] = Field(5, description="cross_validation: number of parts.")
+    repeats: Positive = Field(1, description="cross_validation: with other cuts; steadies the choice on few rows.")
+    holdout_share: OpenShare = Field(0.2, description="holdout: share of the training rows that judge.")
     rule: Literal["best", "one_standard_error"] = Field(
         "one_standard_error",
         description="best: the highest mean; one_standard_error: the first listed within one standard error of the best.",
@@ -185,7 +239,7 @@ class Selection(Contract):
 class Slice(Contract):
     """A part of the rows on which the candidate must hold as well."""
 
-    column: str
+    column: str = Field(description="The column that cuts the rows into slices.")
     values: list[str | int | float | bool] | None = Field(
         None, description="Only these values; left out: each value is a slice."
     )
@@ -208,9 +262,11 @@ class Evaluation(Contract):
     positive: str | int | bool | None = Field(
         None, description="binary: the class that scores are for; default the last in sorted order."
     )
-    bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)] = 2_000
+    bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)] = Field(
+        2_000, description="Resamples behind each interval; more make its ends steadier."
+    )
     group: str | None = Field(None, description="Column whose rows are not independent: resampled together.")
-    seed: int = 0
+    seed: int = Field(0, description="Seed of the resampling.")
 
 
 class Gate(Contract):
@@ -228,12 +284,14 @@ class Gate(Contract):
     guards: dict[str, float] = Field(
         default_factory=dict, description="metric: largest tolerated loss against the champion."
     )
-    slices: list[Slice] = Field(default_factory=list)
+    slices: list[Slice] = Field(
+        default_factory=list, description="Parts of the test rows on which the candidate may not fall behind."
+    )
     slice_margin: Annotated[float, Field(ge=0)] = Field(
         0.05, description="Largest tolerated loss of the primary metric on a slice."
     )
     min_slice_rows: Positive = Field(30, description="A smaller slice cannot be judged and holds the candidate back.")
-    budgets: Budgets = Budgets()
+    budgets: Budgets = Field(Budgets(), description="Bounds on what serving costs.")
     max_test_uses: Positive | None = Field(
         None, description="Hold when the same test rows have judged this many candidates."
     )
@@ -242,7 +300,7 @@ class Gate(Contract):
 class Compute(Contract):
     """What training runs on."""
 
-    device: Literal["cpu", "gpu"] = "cpu"
+    device: Literal["cpu", "gpu"] = Field("cpu", description="gpu: training goes to a worker that has one.")
     threads: Positive = Field(2, description="CPU threads of one training; part of what makes it repeatable.")
     fallback: Literal["none", "cpu"] = Field(
         "none", description="cpu: train on the CPU where no GPU is to be had, and record it."
@@ -252,29 +310,31 @@ class Compute(Contract):
 class Schedule(Contract):
     """When retraining runs by itself."""
 
-    cron: str
-    timezone: str = "UTC"
+    cron: str = Field(description="Five fields: minute, hour, day of month, month, day of week.")
+    timezone: str = Field("UTC", description="IANA name of the time zone in which `cron` is read.")
 
 
 class ProjectSpec(Contract):
     """One project: what its data must look like, how its model is made and when a new one may replace it."""
 
-    name: Name
-    description: str = ""
-    source: Source
-    columns: dict[str, Column] = Field(min_length=2)
-    target: str
+    name: Name = Field(description="The folder's name.")
+    description: str = Field("", description="What the model is for, in a sentence or two.")
+    source: Source = Field(description="Where the rows come from: exactly one of the four.")
+    columns: dict[str, Column] = Field(min_length=2, description="The contract of each column, by its name.")
+    target: str = Field(description="The column to predict.")
     row_id: str | None = Field(None, description="Column that names a row; unique.")
     time: str | None = Field(None, description="Column that says when a row happened.")
-    validation: Validation = Validation()
-    split: Split = Split()
-    prepare: Preparation = Preparation()
-    candidates: dict[Name, Candidate] = Field(min_length=1)
-    selection: Selection = Selection()
-    evaluation: Evaluation = Evaluation()
-    gate: Gate = Gate()
-    compute: Compute = Compute()
-    schedule: Schedule | None = None
+    validation: Validation = Field(Validation(), description="What happens with rows that break the contract.")
+    split: Split = Field(Split(), description="How rows become training and test rows, before anything is fitted.")
+    prepare: Preparation = Field(Preparation(), description="Imputation, scaling and encoding by type of column.")
+    candidates: dict[Name, Candidate] = Field(
+        min_length=1, description="The ways to make the model, by name; the simplest first."
+    )
+    selection: Selection = Field(Selection(), description="How one candidate is chosen, on training rows only.")
+    evaluation: Evaluation = Field(Evaluation(), description="What is measured on the test rows.")
+    gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
+    compute: Compute = Field(Compute(), description="What training runs on.")
+    schedule: Schedule | None = Field(None, description="When retraining runs by itself; left out: only when asked.")
     seed: int = Field(0, description="Seed of everything that is random in training.")
 
     @model_validator(mode="after")

@@ -1,0 +1,89 @@
+"""How a problem in project.yaml is said: where, what was expected, what was received."""
+
+from typing import Any, NamedTuple
+
+Path = tuple[str | int, ...]
+Schema = dict[str, Any]
+
+_SHOWN_CHARACTERS = 60
+
+
+class Problem(NamedTuple):
+    """What is wrong at a path of project.yaml."""
+
+    path: Path
+    text: str
+
+
+def write_path(path: Path) -> str:
+    """Return the path as people write it.
+
+    >>> write_path(("gate", "slices", 0, "column"))
+    'gate.slices[0].column'
+    """
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "the file"
+
+
+def show_received(value: object) -> str:
+    """Return a value as a message shows it: short, in YAML's words, an address with a password not at all."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return _show_text(value)
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        keys = ", ".join(list(value)[:5]) + (f" and {len(value) - 5} more" if len(value) > 5 else "")
+        return f"the keys {keys}" if keys else "no keys"
+    return repr(value)
+
+
+def _show_text(text: str) -> str:
+    if "://" in text and "@" in text:
+        return "an address with credentials (not shown)"
+    return f"the text {text!r}" if len(text) <= _SHOWN_CHARACTERS else f"a text of {len(text)} characters"
+
+
+def describe(schema: Schema, definitions: Schema) -> str:
+    """Return in words what this part of the JSON Schema allows."""
+    schema = resolve(schema, definitions)
+    if "anyOf" in schema:
+        branches = [describe(branch, definitions) for branch in schema["anyOf"] if branch.get("type") != "null"]
+        return " or ".join(dict.fromkeys(branches))
+    kind = schema.get("type")
+    if kind == "string":
+        one_of = "one of " + ", ".join(schema["enum"]) if "enum" in schema else "text"
+        return str(schema.get("patternErrorMessage", one_of))
+    if kind in {"integer", "number"}:
+        return _describe_number(schema)
+    if kind == "array":
+        return f"a list, each {describe(schema['items'], definitions)}"
+    if kind == "object":
+        return _describe_object(schema, definitions)
+    return {"boolean": "true or false"}.get(str(kind), "a value")
+
+
+def _describe_number(schema: Schema) -> str:
+    noun = "a whole number" if schema["type"] == "integer" else "a number"
+    words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    bounds = [f"{word} {schema[key]}" for key, word in words.items() if key in schema]
+    return " ".join([noun, " and ".join(bounds)]).strip()
+
+
+def _describe_object(schema: Schema, definitions: Schema) -> str:
+    if "properties" in schema:
+        return f"the keys {', '.join(schema['properties'])}"
+    inner = describe(schema.get("additionalProperties") or {}, definitions)
+    least = schema.get("minProperties")
+    return (f"at least {least} names" if least else "names") + f", each with {inner}"
+
+
+def resolve(schema: Schema, definitions: Schema) -> Schema:
+    """Return the schema that a `$ref` stands for, and of an optional part the part."""
+    if "$ref" in schema:
+        return resolve(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    branches = [branch for branch in schema.get("anyOf", []) if branch.get("type") != "null"]
+    return resolve(branches[0], definitions) if len(branches) == 1 else schema
