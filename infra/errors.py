@@ -6,6 +6,7 @@ KeepfitError                      exit 1
 │   └── SpecError                          a project.yaml is wrong
 ├── DataError                     exit 3   the data, not the program
 │   ├── SourceError                        the source cannot be read
+│   │   └── SourceUnavailable     retryable
 │   ├── ContractBroken                     rows break the project's contract
 │   └── InsufficientData                   too few rows, one class, nothing to measure
 ├── GateRefused                   exit 4   HOLD or REJECT, where the caller asked with --strict
@@ -70,6 +71,10 @@ class DataError(KeepfitError):
 
 class SourceError(DataError):
     pass
+
+
+class SourceUnavailable(SourceError):
+    retryable = True
 
 
 class ContractBroken(DataError):
