@@ -1,0 +1,96 @@
+"""From a project's `source` to raw rows, as they are; what they must be is left to validation."""
+
+import inspect
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from infra.errors import DataError, SourceError
+from infra.frames import check_names
+from infra.sources.csv_files import MISSING_WORDS, read_csv
+from infra.sources.parquet_files import read_parquet
+from infra.sources.sql import read_sql
+from tasks.contracts.project import ProjectSpec, Sql
+
+
+def read_source(
+    spec: ProjectSpec, folder: Path, as_of: datetime, call: Callable[[str], Callable[..., Any]]
+) -> tuple[pd.DataFrame, str]:
+    """Return the raw rows and a printable description of where they came from, without secrets.
+
+    Parameters
+    ----------
+    spec
+        The project; its `source` and the types of its columns are read.
+    folder
+        The project's folder: relative paths start there.
+    as_of
+        Time as of which the data is read, with a time zone.
+    call
+        Loads `module:function` of the project. The function gets `as_of` and `folder` where it has such parameters.
+
+    Raises
+    ------
+    SourceError
+        The source cannot be read, or does not give rows with named columns.
+    """
+    source = spec.source
+    if source.function is not None:
+        raw_frame = _call_function(source.function, call(source.function), folder, as_of)
+        described = f"function {source.function}"
+    elif source.csv is not None:
+        raw_frame, described = read_csv(source.csv, folder, _columns_as_written(spec)), f"csv {_join(source.csv)}"
+    elif source.parquet is not None:
+        raw_frame, described = read_parquet(source.parquet, folder), f"parquet {_join(source.parquet)}"
+    elif source.sql is not None:
+        raw_frame, described = _query(source.sql, spec.row_id, as_of), _describe_query(source.sql)
+    else:
+        raise SourceError("Expected one of function, csv, parquet, sql; received none.", remedy="Complete `source`.")
+    try:
+        check_names(raw_frame)
+    except DataError as error:
+        raise SourceError(f"{described}: {error.message}", remedy=error.remedy) from error
+    return raw_frame, described
+
+
+def _call_function(name: str, function: Callable[..., Any], folder: Path, as_of: datetime) -> pd.DataFrame:
+    known = {"as_of": as_of, "folder": folder}
+    taken = inspect.signature(function).parameters
+    returned = function(**{key: value for key, value in known.items() if key in taken})
+    if not isinstance(returned, pd.DataFrame):
+        raise SourceError(
+            f"{name}: expected a pandas DataFrame, received {type(returned).__name__}.",
+            remedy="Return the rows as a DataFrame, one column a feature, and the target among them.",
+        )
+    named_index = any(level is not None for level in returned.index.names)
+    return returned.reset_index(drop=not named_index)
+
+
+def _query(sql: Sql, row_id: str | None, as_of: datetime) -> pd.DataFrame:
+    frame = read_sql(sql.query, sql.url_env, as_of)
+    if re.search(r"\border\s+by\b", sql.query, re.IGNORECASE) or row_id is None or row_id not in frame:
+        return frame
+    # A database promises no order: the same rows must be the same snapshot.
+    ordered: pd.DataFrame = frame.sort_values([row_id], kind="stable", ignore_index=True)
+    return ordered
+
+
+def _columns_as_written(spec: ProjectSpec) -> dict[str, frozenset[str]]:
+    """Name the columns that must not be read as numbers, with the cells that mean "missing" in each."""
+    texts = {name: frozenset({""}) for name, column in spec.columns.items() if column.type == "text"}
+    for name, column in spec.columns.items():
+        if column.type == "category":
+            texts[name] = MISSING_WORDS - {str(value) for value in column.allowed or ()}
+    return texts
+
+
+def _describe_query(sql: Sql) -> str:
+    return f"sql {' '.join(sql.query.split())} (database in {sql.url_env})"
+
+
+def _join(patterns: str | list[str]) -> str:
+    return patterns if isinstance(patterns, str) else ", ".join(patterns)
