@@ -48,8 +48,8 @@ def load_function(folder: ProjectFolder, reference: str) -> Callable[..., Any]:
     function = getattr(module, function_name, None)
     if callable(function):
         return function  # type: ignore[no-any-return]
-    offered = [name for name, value in vars(module).items() if callable(value)]
-    raise _missing_function(folder, reference, offered, found=function)
+    own = (name for name, value in vars(module).items() if callable(value) and value.__module__ == module.__name__)
+    raise _missing_function(folder, reference, own, found=function)
 
 
 def find_reference_problem(folder: ProjectFolder, reference: str) -> str:
@@ -65,7 +65,8 @@ def find_reference_problem(folder: ProjectFolder, reference: str) -> str:
     names, is_complete = _list_bindings(tree)
     if function_name in names or not is_complete:
         return ""
-    return _missing_function(folder, reference, names, found=None).message
+    own = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return _missing_function(folder, reference, own, found=None).message
 
 
 def _split(folder: ProjectFolder, reference: str) -> tuple[str, str]:

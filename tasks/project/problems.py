@@ -1,9 +1,10 @@
 """How a problem in project.yaml is said: where, what was expected, what was received."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from tasks.project.schema import Schema
 
 Path = tuple[str | int, ...]
-Schema = dict[str, Any]
 
 _SHOWN_CHARACTERS = 60
 
@@ -68,6 +69,8 @@ def describe(schema: Schema, definitions: Schema) -> str:
 
 def _describe_number(schema: Schema) -> str:
     noun = "a whole number" if schema["type"] == "integer" else "a number"
+    if "minimum" in schema and "maximum" in schema:
+        return f"{noun} from {schema['minimum']} to {schema['maximum']}"
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     bounds = [f"{word} {schema[key]}" for key, word in words.items() if key in schema]
     return " ".join([noun, " and ".join(bounds)]).strip()

@@ -67,7 +67,7 @@ def _check_columns(data: dict[str, Any]) -> Iterator[Problem]:
 def _check_fit(column: dict[str, Any], kind: str, place: Path) -> Iterator[Problem]:
     for key, kinds in _FITS.items():
         if column.get(key) is not None and kind not in kinds:
-            yield Problem((*place, key), f"goes with type {' or '.join(kinds)}; this column's type is {kind}.")
+            yield Problem((*place, key), f"stands only with type {' or '.join(kinds)}; this column's type is {kind}.")
     allowed = read_at(column, list, "allowed")
     if allowed is None or kind not in _VALUE_TYPES:
         return
@@ -126,7 +126,7 @@ def _check_split(data: dict[str, Any]) -> Iterator[Problem]:
     if column is not None and column == data.get("target"):
         yield Problem(("split", "column"), f"{column!r} is the target: rows must not be split by what is predicted.")
     if column is not None and method == "random":
-        yield Problem(("split", "column"), "goes with method ordered or grouped; the method is random.")
+        yield Problem(("split", "column"), "stands only with method ordered or grouped; the method is random.")
     kind = _columns(data).get(column or "", {}).get("type")
     if method == "ordered" and kind in {"category", "text", "boolean"}:
         said = f"expected a column of type datetime, integer or number to order by; {column!r} is of type {kind}."
@@ -171,6 +171,10 @@ def _is_among(value: object, allowed: list[Any]) -> bool:
 
 
 def _not_among(path: Path, value: object, what: str, choices: list[Any]) -> Problem:
-    shown = ", ".join(str(show_value) for show_value in choices[:12]) + (", …" if len(choices) > 12 else "")
+    shown = ", ".join(map(_show_choice, choices[:12])) + (", …" if len(choices) > 12 else "")
     hint = suggest(value, [choice for choice in choices if isinstance(choice, str)]) if isinstance(value, str) else ""
     return Problem(path, f"expected one of {what}: {shown}; received {show_received(value)}.{hint}")
+
+
+def _show_choice(choice: object) -> str:
+    return choice if isinstance(choice, str) else show_received(choice)

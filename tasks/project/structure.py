@@ -1,14 +1,14 @@
 """The keys, types and ranges of project.yaml, said in our words instead of pydantic's."""
 
 import json
-from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
 
 from infra.suggestion import suggest
 from tasks.contracts.project import ProjectSpec
-from tasks.project.problems import Path, Problem, Schema, describe, resolve, show_received
+from tasks.project.problems import Path, Problem, describe, resolve, show_received
+from tasks.project.schema import Schema, build_schema
 
 _ABSENT = object()
 
@@ -25,11 +25,6 @@ def check_structure(data: dict[str, Any]) -> tuple[ProjectSpec | None, list[Prob
         return None, list(problems.values())
 
 
-@lru_cache(maxsize=1)
-def _schema() -> Schema:
-    return ProjectSpec.model_json_schema()
-
-
 def _explain(detail: Any, data: dict[str, Any]) -> Problem:
     kind, location = detail["type"], tuple(detail["loc"])
     path, received = _locate(location, data)
@@ -37,7 +32,7 @@ def _explain(detail: Any, data: dict[str, Any]) -> Problem:
         return Problem(path, _explain_unknown(path, data))
     if kind == "value_error":
         return Problem(path, f"{detail['ctx']['error']}.")
-    schema, definitions = _schema_at(path), _schema()["$defs"]
+    schema, definitions = _schema_at(path), build_schema()["$defs"]
     if location[-1:] == ("[key]",):
         names = _schema_at(path[:-1])["propertyNames"]
         return Problem(path, f"expected {describe(names, definitions)}; received the name {path[-1]!r}.")
@@ -69,7 +64,7 @@ def _step(data: Any, step: str | int) -> Any:
 
 
 def _schema_at(path: Path) -> Schema:
-    root = _schema()
+    root = build_schema()
     node = root
     for step in path:
         node = resolve(node, root["$defs"])

@@ -1,0 +1,1 @@
+"""What `keepfit new` copies; nothing imports it."""
