@@ -21,6 +21,7 @@ KeepfitError                      exit 1
 └── RegistryError                          the database
     ├── RegistryUnavailable       retryable
     ├── Conflict                           somebody else moved the champion first
+    ├── DuplicateTrigger                   an effective run with this trigger key exists
     ├── LeaseHeld                          another run of this project is in flight
     └── LeaseLost                          this run was fenced off: its lease went to another
 
@@ -28,6 +29,7 @@ A message says what was expected, what was received, where, and what to do.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 
@@ -131,6 +133,17 @@ class RegistryUnavailable(RegistryError):
 
 class Conflict(RegistryError):
     pass
+
+
+class DuplicateTrigger(RegistryError):
+    """Carries the id of the run that this trigger started already."""
+
+    def __init__(self, message: str, *, remedy: str = "", run_id: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.run_id = run_id
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (partial(type(self), run_id=self.run_id, remedy=self.remedy), (self.message,))
 
 
 class LeaseHeld(RegistryError):
