@@ -24,6 +24,16 @@ def read_chunks(source: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[by
         yield chunk
 
 
+def digest_stream(source: BinaryIO) -> tuple[str, int]:
+    """Return the SHA-256 and the size in bytes of what is left of `source`."""
+    counted = hashlib.sha256()
+    size_bytes = 0
+    for chunk in read_chunks(source):
+        counted.update(chunk)
+        size_bytes += len(chunk)
+    return counted.hexdigest(), size_bytes
+
+
 def check_size(ref: ArtifactRef, size_bytes: int, where: str) -> None:
     """Raise IntegrityError unless the blob has the size that its reference names."""
     if size_bytes != ref.size_bytes:

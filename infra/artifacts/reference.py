@@ -1,12 +1,18 @@
 """What names a blob: its digest, its size and what it is."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""
+
+FRESH_FOR = timedelta(hours=12)
+"""A put makes sure that the blob's `modified_at` is younger than this, even where the blob was there already.
+
+A sweeper that spares blobs younger than its grace time must therefore use a longer one.
+"""
 
 
 class ArtifactRef(BaseModel):

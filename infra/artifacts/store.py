@@ -7,16 +7,10 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from infra.artifacts.local import LocalStore
-from infra.artifacts.reference import ArtifactRef, Digest, StoredBlob
+from infra.artifacts.reference import FRESH_FOR, ArtifactRef, Digest, StoredBlob
 from infra.errors import SettingsError
 
 __all__ = ["FRESH_FOR", "BlobStore", "StoredBlob", "open_store"]
-
-FRESH_FOR = timedelta(hours=12)
-"""A put makes sure that the blob's `modified_at` is younger than this, even where the blob was there already.
-
-A sweeper that spares blobs younger than its grace time must therefore use a longer one.
-"""
 
 
 class BlobStore(Protocol):
