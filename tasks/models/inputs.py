@@ -1,0 +1,160 @@
+"""From a frame to what estimators take: columns by name, one dtype a type. Learns nothing from the rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from infra.errors import ContractBroken, SpecError, name_values
+from tasks.contracts.project import ProjectSpec
+from tasks.models.model import Array
+
+Inputs = Array | pd.DataFrame
+"""What `InputColumns.read` returns: a matrix where all features are numbers, a frame otherwise."""
+
+
+@dataclass(frozen=True)
+class InputColumns:
+    """The features that a model was fitted on, by kind.
+
+    Their order in the frame does not matter; further columns are ignored.
+    """
+
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    complete: bool = True
+    """No number may be missing, so nothing is imputed."""
+
+    @classmethod
+    def of(cls, spec: ProjectSpec) -> "InputColumns":
+        """Return the columns that the project's models see."""
+        if times := spec.features_of("datetime"):
+            raise SpecError(
+                f"{spec.name}: no model takes a date and time as it is, received {name_values(times)} as features.",
+                remedy="Mark the column `feature: false`, and give parts of it (hour, month) as columns of their own.",
+            )
+        numbers = tuple(spec.features_of("number", "integer", "boolean"))
+        return cls(
+            numbers=numbers,
+            categories=tuple(spec.features_of("category")),
+            texts=tuple(spec.features_of("text")),
+            complete=all(spec.columns[name].null_share == 0 for name in numbers),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.numbers, *self.categories, *self.texts)
+
+    @property
+    def are_numbers(self) -> bool:
+        """All numbers: the estimator gets a plain matrix."""
+        return not self.categories and not self.texts
+
+    def read(self, frame: pd.DataFrame) -> Inputs:
+        """Return the inputs: float64 of shape (n, k) where all are numbers, a frame of known dtypes otherwise.
+
+        Raises
+        ------
+        ContractBroken
+            A column is not there, or a number cannot be read or is infinite.
+        """
+        if absent := [name for name in self.names if name not in frame.columns]:
+            raise ContractBroken(
+                f"Expected the columns {name_values(self.names, 10)}; {name_values(absent)} not among the "
+                f"{len(frame.columns)} received.",
+                remedy="Give every column that the model was fitted on.",
+            )
+        matrix = self._matrix(frame)
+        if self.are_numbers:
+            return matrix
+        read: dict[str, Any] = {name: matrix[:, at] for at, name in enumerate(self.numbers)}
+        read |= {name: _categories(frame[name]) for name in self.categories}
+        read |= {name: _texts(frame[name]) for name in self.texts}
+        return pd.DataFrame(read)
+
+    def require_rows(self, inputs: Inputs) -> None:
+        """Refuse an empty batch: estimators differ in what they make of it."""
+        if len(inputs) == 0:
+            raise ContractBroken("Expected at least one row to predict, received none.")
+
+    def require_numbers(self, inputs: Inputs) -> None:
+        """Refuse missing numbers where the model was never shown any."""
+        if not self.complete or not self.numbers:
+            return
+        matrix = inputs[list(self.numbers)].to_numpy() if isinstance(inputs, pd.DataFrame) else inputs
+        if missing := [name for at, name in enumerate(self.numbers) if np.isnan(matrix[:, at]).any()]:
+            raise ContractBroken(
+                f"Expected a number in every row of {name_values(missing)}, received missing values.",
+                remedy="Fill them in, or allow them in project.yaml (`null_share`) and train again.",
+            )
+
+    def _matrix(self, frame: pd.DataFrame) -> Array:
+        matrix = np.empty((len(frame), len(self.numbers)))
+        for at, name in enumerate(self.numbers):
+            try:
+                matrix[:, at] = frame[name].to_numpy(dtype=float, na_value=np.nan)
+            except (TypeError, ValueError) as error:
+                raise ContractBroken(f"Expected numbers in {name!r}: {error}") from error
+            if np.isinf(matrix[:, at]).any():
+                raise ContractBroken(f"Expected finite numbers in {name!r}, received infinity.")
+        return matrix
+
+
+def _categories(column: pd.Series) -> Array:
+    # By distinct value: 1, 1.0 and "1" are one category, so that a missing value elsewhere (which turns a
+    # column of integers into floats) does not rename all the others.
+    codes, values = pd.factorize(column)
+    labels = np.array([*(_category(value) for value in values), np.nan], dtype=object)
+    return labels[codes]
+
+
+def _category(value: object) -> str:
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _texts(column: pd.Series) -> Array:
+    return column.astype(object).where(column.notna(), "").astype(str).to_numpy(dtype=object)
+
+
+def read_target(frame: pd.DataFrame, spec: ProjectSpec) -> Array:
+    """Return the class of each row as the target's own type: bool, int64 or str, shape (n,)."""
+    kind, column = spec.columns[spec.target].type, frame[spec.target]
+    if kind == "boolean":
+        return column.to_numpy(dtype=bool)
+    if kind == "integer":
+        return column.to_numpy(dtype=np.int64)
+    if kind in ("category", "text"):
+        return column.astype(object).map(_category).to_numpy(dtype=object)
+    raise SpecError(
+        f"{spec.name}: expected a target of type boolean, integer or category, received {kind} ({spec.target!r}).",
+        remedy="Only classification is supported: give the target as classes.",
+    )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows ready to fit or judge on: inputs, their classes, and what they may be parted by."""
+
+    inputs: Inputs
+    target: Array
+    by: Array | None
+
+    @classmethod
+    def read(cls, frame: pd.DataFrame, spec: ProjectSpec) -> "Rows":
+        """Return the rows of a frame that holds features, target and, where the split needs one, its column."""
+        column = spec.split.column if spec.split.method != "random" else None
+        by = frame[column].to_numpy() if column in frame.columns else None
+        return cls(InputColumns.of(spec).read(frame), read_target(frame, spec), by)
+
+    def take(self, positions: Array) -> "Rows":
+        """Return the rows at these positions, in this order."""
+        table = self.inputs
+        inputs = table.iloc[positions] if isinstance(table, pd.DataFrame) else table[positions]
+        return Rows(inputs, self.target[positions], None if self.by is None else self.by[positions])
+
+    def __len__(self) -> int:
+        return len(self.target)

@@ -1,0 +1,170 @@
+"""Keras candidates: the project's network behind the same preprocessing as scikit-learn's."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from infra.errors import SpecError, TrainingFailed
+from tasks.contracts.project import Network, ProjectSpec
+from tasks.models.epochs import train_network
+from tasks.models.inputs import InputColumns, Inputs, Rows
+from tasks.models.layers import require_known_layers
+from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
+from tasks.models.partition import hold_out
+from tasks.models.preprocessing import preprocessing_steps
+from tasks.models.tensorflow_runtime import choose_device, start_keras
+
+PREDICT_ROWS = 1_024
+"""Rows answered at a time, so that memory is bounded."""
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What a project's build function is told of its data."""
+
+    inputs: int
+    """Width of a row after preprocessing."""
+    classes: int
+    vocabulary: int
+    """Size of the table of word numbers (`prepare.text.vocabulary`)."""
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """A fitted network with the preprocessing of its inputs; `prepare` is None where none is needed."""
+
+    columns: InputColumns
+    prepare: Any
+    network: Any
+    classes: tuple[ClassLabel, ...]
+    threads: int
+    device: str = "CPU:0"
+    history: dict[str, list[float]] = field(default_factory=dict)
+    backend: Backend = "keras"
+
+    def predict(self, frame: pd.DataFrame) -> Array:
+        """Return the most probable class of each row, shape (n,)."""
+        return self.predict_inputs(self.columns.read(frame))
+
+    def predict_proba(self, frame: pd.DataFrame) -> Floats:
+        """Return the probability of each class, shape (n, k)."""
+        return self.proba_inputs(self.columns.read(frame))
+
+    def predict_inputs(self, inputs: Inputs) -> Array:
+        """Return the class for inputs that `InputColumns.read` made."""
+        text = isinstance(self.classes[0], str)
+        return np.array(self.classes, dtype=object if text else None)[self.proba_inputs(inputs).argmax(axis=1)]
+
+    def proba_inputs(self, inputs: Inputs) -> Floats:
+        """Return the probabilities for inputs that `InputColumns.read` made."""
+        self.columns.require_rows(inputs)
+        self.columns.require_numbers(inputs)
+        matrix = as_matrix(inputs if self.prepare is None else self.prepare.transform(inputs))
+        # Called directly and not by `predict`: that compiles a graph first and costs 50 ms for a single row.
+        parts = [
+            np.asarray(self.network(matrix[at : at + PREDICT_ROWS], training=False), dtype=np.float64)
+            for at in range(0, len(matrix), PREDICT_ROWS)
+        ]
+        output = np.concatenate(parts)
+        if output.shape[1] == 1:
+            return np.hstack([1 - output, output])
+        return np.asarray(output / output.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class KerasRecipe:
+    """How a Keras candidate is made."""
+
+    name: str
+    spec: ProjectSpec
+    columns: InputColumns
+    load: Load
+
+    def fit(self, rows: Rows, on_epoch: OnEpoch | None = None) -> KerasModel:
+        """Return the network fitted on these rows; the ones that only watch are parted as the project parts rows."""
+        compute = self.spec.compute
+        keras = start_keras(compute.threads)
+        device = choose_device(compute, project=self.spec.name)
+        classes, numbers = np.unique(rows.target, return_inverse=True)
+        fit, watch = self._part(rows)
+        prepare = self._preparation()
+        inputs = as_matrix(rows.take(fit).inputs if prepare is None else prepare.fit_transform(rows.take(fit).inputs))
+        watched = None
+        if watch is not None:
+            seen = rows.take(watch).inputs
+            watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[watch])
+        with keras.device(device):
+            network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
+            history = train_network(
+                network, (inputs, numbers[fit]), watched, self._network, on_epoch=on_epoch, where=self._where
+            )
+        return KerasModel(self.columns, prepare, network, class_labels(classes), compute.threads, device, history)
+
+    @property
+    def _where(self) -> str:
+        return f"{self.spec.name}: candidates.{self.name}"
+
+    @property
+    def _network(self) -> Network:
+        network = self.spec.candidates[self.name].network
+        if network is None:
+            raise SpecError(f"{self._where}: expected a network.")
+        return network
+
+    @property
+    def _vocabulary(self) -> int:
+        return self.spec.preparation_of(self.name).text.vocabulary
+
+    def _part(self, rows: Rows) -> tuple[Array, Array | None]:
+        share = self._network.validation_share
+        if share == 0:
+            return np.arange(len(rows)), None
+        return hold_out(rows.target, rows.by, self.spec.split, share=share, seed=self.spec.seed)
+
+    def _preparation(self) -> Any:
+        from sklearn.pipeline import Pipeline
+
+        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name))
+        return Pipeline(steps) if steps else None
+
+    def _build(self, keras: Any, shape: NetworkShape) -> Any:
+        build = self.load(self._network.build)
+        # Automatic names count up over the life of a process; from here they start anew.
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(self.spec.seed)
+        network = build(shape, dict(self.spec.candidates[self.name].params))
+        if not isinstance(network, keras.Model) or not getattr(network, "compiled", False):
+            raise SpecError(
+                f"{self._where}: expected {self._network.build} to return a compiled keras.Model, received "
+                f"{type(network).__name__}.",
+                remedy="End the function with `model.compile(...)` and `return model`.",
+            )
+        require_known_layers(network_config(network))
+        self._require_outputs(network, shape)
+        return network
+
+    def _require_outputs(self, network: Any, shape: NetworkShape) -> None:
+        width = network.output_shape[-1]
+        if width != shape.classes and not (width == 1 and shape.classes == 2):
+            raise TrainingFailed(
+                f"{self._where}: expected an output for each of the {shape.classes} classes (or one for two), "
+                f"received a network with {width}.",
+                remedy="The build function is told the number of classes: `shape.classes`.",
+            )
+
+
+def network_config(network: Any) -> dict[str, Any]:
+    """Return the network's architecture as JSON, without how it was trained."""
+    import keras
+
+    config: dict[str, Any] = keras.saving.serialize_keras_object(network)
+    config.pop("compile_config", None)
+    return config
+
+
+def as_matrix(prepared: Any) -> Array:
+    """Return what a network takes: dense, int32 for word numbers and float32 for all else."""
+    dense = prepared.toarray() if hasattr(prepared, "toarray") else np.asarray(prepared)
+    return dense if dense.dtype == np.int32 else dense.astype(np.float32)

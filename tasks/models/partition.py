@@ -1,0 +1,176 @@
+"""Which rows fit and which rows judge: one rule for test rows, selection folds and a network's watching rows.
+
+A project says once how its rows may be parted (`split`): at random, by time or by group. Everything that parts rows
+later parts them the same way, so that selection never sees an easier world than the test.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from infra.errors import InsufficientData
+from tasks.contracts.project import Split
+
+Positions = npt.NDArray[np.intp]
+Values = npt.NDArray[Any]
+
+
+def hold_out(
+    target: Values, by: Values | None, split: Split, *, share: float, seed: int
+) -> tuple[Positions, Positions]:
+    """Return the positions of the rows that are kept and of those held out.
+
+    Parameters
+    ----------
+    target
+        Class of each row, shape (n,).
+    by
+        Value of `split.column` for each row, shape (n,); None for a random split.
+    split
+        The project's rule.
+    share
+        Share of the rows to hold out, 0 to 1 exclusive. Where rows may not be parted (ties, groups) the nearest
+        possible share is taken.
+    seed
+        Of random and grouped splits.
+
+    Raises
+    ------
+    InsufficientData
+        The rows cannot be parted so that both sides have some.
+    """
+    if len(target) < 2:
+        raise InsufficientData(f"Expected at least 2 rows to part, received {len(target)}.")
+    if split.method == "random":
+        return _random(target, split, share, seed)
+    if split.method == "ordered":
+        order = np.argsort(_complete(by, split), kind="stable")
+        cut = _cut_between_ties(_complete(by, split)[order], len(order) - _rows(len(order), share))
+        return order[:cut], order[cut:]
+    return _grouped(_complete(by, split), share, seed)
+
+
+def cross_validate(
+    target: Values, by: Values | None, split: Split, *, folds: int, repeats: int, seed: int
+) -> list[tuple[Positions, Positions]]:
+    """Return the (fit, judge) positions of every fold.
+
+    Random splits give repeated stratified folds, grouped ones repeated stratified folds of whole groups. Ordered
+    ones give an expanding window (each fold is judged on rows that come after all it was fitted on); there is
+    only one such cut, so `repeats` does not apply.
+
+    Raises
+    ------
+    InsufficientData
+        Fewer rows in a class, groups or points in time than folds.
+    """
+    if split.method == "ordered":
+        return _expanding(_complete(by, split), folds)
+    if split.method == "grouped":
+        groups = _complete(by, split)
+        _at_least(len(np.unique(groups)), folds, f"groups of {split.column!r}")
+        return list(_repeat(lambda s: _group_folds(target, groups, folds, s), repeats, seed))
+    classes, counts = np.unique(target, return_counts=True)
+    _at_least(int(counts.min()), folds, f"training rows of class {classes[counts.argmin()]!r}")
+    return list(_repeat(lambda s: _stratified_folds(target, folds, s), repeats, seed))
+
+
+def _rows(n: int, share: float) -> int:
+    # Rounded up, as scikit-learn does.
+    return min(max(int(np.ceil(n * share)), 1), n - 1)
+
+
+def _complete(by: Values | None, split: Split) -> Values:
+    import pandas as pd
+
+    if by is None:
+        raise InsufficientData(f"Expected the column {split.column!r} to part the rows by; it is not there.")
+    missing = int(pd.isna(by).sum())
+    if missing:
+        raise InsufficientData(
+            f"Expected a value of {split.column!r} in every row to part them by; {missing} of {len(by)} are missing.",
+            remedy="Give the column `null_share: 0`, or name another in `split.column`.",
+        )
+    return by
+
+
+def _random(target: Values, split: Split, share: float, seed: int) -> tuple[Positions, Positions]:
+    from sklearn.model_selection import train_test_split
+
+    try:
+        kept, held = train_test_split(
+            np.arange(len(target)), test_size=share, random_state=seed, stratify=target if split.stratify else None
+        )
+    except ValueError as error:
+        raise InsufficientData(
+            f"{len(target)} rows cannot be parted at random with a share of {share}: {error}",
+            remedy="More rows are needed, of every class.",
+        ) from error
+    return kept, held
+
+
+def _cut_between_ties(ordered: Values, wanted: int) -> int:
+    value = ordered[wanted]
+    choices = [
+        int(c)
+        for c in (np.searchsorted(ordered, value), np.searchsorted(ordered, value, "right"))
+        if 0 < c < len(ordered)
+    ]
+    if not choices:
+        raise InsufficientData(
+            f"Expected rows before and after a cut, received {len(ordered)} rows with one value: {value!r}.",
+            remedy="Order the rows by a column that differs between them.",
+        )
+    return min(choices, key=lambda cut: abs(cut - wanted))
+
+
+def _grouped(groups: Values, share: float, seed: int) -> tuple[Positions, Positions]:
+    names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    _at_least(len(names), 2, "groups")
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    filled = np.cumsum(sizes[shuffled])[:-1]
+    taken = int(np.argmin(np.abs(filled - _rows(len(groups), share)))) + 1
+    held = np.isin(member, shuffled[:taken])
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _expanding(by: Values, folds: int) -> list[tuple[Positions, Positions]]:
+    order = np.argsort(by, kind="stable")
+    starts = np.unique(by[order], return_index=True)[1]
+    _at_least(len(starts), folds + 1, "points in time")
+    wanted = np.arange(1, folds + 1) * len(order) / (folds + 1)
+    nearest = starts[np.minimum(np.searchsorted(starts, wanted), len(starts) - 1)]
+    cuts = [*np.unique(nearest[nearest > 0]), len(order)]
+    _at_least(len(cuts) - 1, folds, "separable stretches of time")
+    return [(order[:start], order[start:end]) for start, end in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def _repeat(
+    make: Callable[[int], Iterator[tuple[Positions, Positions]]], repeats: int, seed: int
+) -> Iterator[tuple[Positions, Positions]]:
+    for repeat in range(repeats):
+        yield from make(seed + repeat)
+
+
+def _stratified_folds(target: Values, folds: int, seed: int) -> Iterator[tuple[Positions, Positions]]:
+    from sklearn.model_selection import StratifiedKFold
+
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    yield from splitter.split(np.empty((len(target), 0)), target)
+
+
+def _group_folds(target: Values, groups: Values, folds: int, seed: int) -> Iterator[tuple[Positions, Positions]]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    yield from splitter.split(np.empty((len(target), 0)), target, groups)
+
+
+def _at_least(received: int, expected: int, what: str) -> None:
+    if received < expected:
+        raise InsufficientData(
+            f"Expected at least {expected} {what}, received {received}.",
+            remedy="More rows are needed, or fewer folds in `selection.folds`.",
+        )

@@ -1,0 +1,47 @@
+"""Training and test rows, parted before anything is fitted. Never touches a value."""
+
+import numpy as np
+import pandas as pd
+
+from infra.errors import InsufficientData, name_values
+from tasks.contracts.project import ProjectSpec
+from tasks.models.partition import Positions, hold_out
+
+
+def split_rows(frame: pd.DataFrame, spec: ProjectSpec) -> tuple[Positions, Positions]:
+    """Return the positions of the training rows and of the test rows.
+
+    `random` is scikit-learn's `train_test_split` to the row and its order; `ordered` gives the last rows by
+    `split.column` to the test, and rows of one value never to both sides; `grouped` never parts a group.
+
+    Raises
+    ------
+    InsufficientData
+        A side is empty, has one class only, or the test has a class that training never sees.
+    """
+    target = frame[spec.target].to_numpy()
+    if frame[spec.target].isna().any():
+        raise InsufficientData(
+            f"Expected a target in every row, received {int(frame[spec.target].isna().sum())} without {spec.target!r}.",
+            remedy="Validate first: a target needs `null_share: 0`.",
+        )
+    by = frame[spec.split.column].to_numpy() if spec.split.column and spec.split.method != "random" else None
+    train, test = hold_out(target, by, spec.split, share=spec.split.test_share, seed=spec.split.seed)
+    _require_classes(target[train], target[test])
+    return train, test
+
+
+def _require_classes(train: np.ndarray, test: np.ndarray) -> None:
+    known, judged = set(np.unique(train).tolist()), set(np.unique(test).tolist())
+    for side, classes, rows in (("training", known, len(train)), ("test", judged, len(test))):
+        if len(classes) < 2:
+            raise InsufficientData(
+                f"Expected at least two classes among the {side} rows, received {name_values(sorted(classes))} "
+                f"in {rows} rows.",
+                remedy="More rows are needed, or another split (`split.method`, `split.test_share`).",
+            )
+    if unseen := judged - known:
+        raise InsufficientData(
+            f"The test rows have classes that no training row has: {name_values(sorted(unseen))}.",
+            remedy="More rows of them are needed, or `split.stratify: true`.",
+        )
