@@ -1,7 +1,9 @@
 """The object store as the rest of keepfit sees it: blobs named by their SHA-256, never overwritten, always verified."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -102,12 +104,21 @@ def open_store(url: str, deadline_s: float = 300.0) -> BlobStore:
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return LocalStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
-        from infra.artifacts.s3 import S3Store  # noqa: PLC0415  boto3 costs 0.4 s: only for those who use it
-
-        store = S3Store(parts.netloc, prefix=parts.path.strip("/"), deadline_s=deadline_s)
-        store.check_conditions()
-        return store
+        aws = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+        return _open_s3(parts.netloc, parts.path.strip("/"), deadline_s, aws, os.getpid())
     raise _not_a_store(url)
+
+
+@lru_cache(maxsize=4)
+def _open_s3(
+    bucket: str, prefix: str, deadline_s: float, _aws: tuple[tuple[str, str], ...], _process: int
+) -> BlobStore:
+    """Return the store, one for each process and AWS environment: a client costs 0.1 s, and each step opens the store."""
+    from infra.artifacts.s3 import S3Store  # noqa: PLC0415  boto3 costs 0.4 s: only for those who use it
+
+    store = S3Store(bucket, prefix, deadline_s)
+    store.check_conditions()
+    return store
 
 
 def _not_a_store(url: str) -> SettingsError:
