@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from infra.artifacts.reference import ArtifactRef, Digest
 from tasks.contracts.frozen import Contract
@@ -25,7 +25,7 @@ class ScoredRows(Contract):
     """Answers of all models on the same rows, in the same order.
 
     `answers` is Parquet: `row` (position), `truth`, `comparable` (False where the champion was trained on this row),
-    the slice and group columns, and for each model `<role>:<label>:predicted` and `<role>:<label>:p:<class>`.
+    `column:<name>` for the slice and group columns, and for each model `<role>:<label>:predicted` and `<role>:<label>:p:<class>`.
     """
 
     test_digest: Digest
@@ -37,7 +37,9 @@ class ScoredRows(Contract):
 
 
 class MetricValue(Contract):
-    """A metric on the test rows with its bootstrap interval."""
+    """A metric on the test rows with its confidence interval; NaN where it is undefined on them."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     metric: str
     value: float
@@ -55,6 +57,8 @@ class SliceValue(Contract):
 class EvaluationReport(Contract):
     """What the candidate is worth on the test rows."""
 
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
     metrics: tuple[MetricValue, ...]
     baseline: tuple[MetricValue, ...] = Field(
         description="The same metrics of the dummy that always answers the class shares."
@@ -66,7 +70,7 @@ class EvaluationReport(Contract):
     classes: tuple[str | int | float | bool, ...] = ()
     pictures: dict[str, ArtifactRef] = Field(default_factory=dict, description="title: PNG")
     smallest_detectable: float = Field(
-        description="Smallest difference of the primary metric that these rows could show."
+        description="Smallest difference of the primary metric that these rows could show; inf: none."
     )
 
 
@@ -79,13 +83,18 @@ class GateCheck(Contract):
     metric: str = ""
     candidate: float | None = None
     champion: float | None = None
-    difference: float | None = Field(None, description="candidate minus champion, so that positive is better.")
+    difference: float | None = Field(
+        None, description="candidate minus champion, the sign turned where lower is better: positive is better."
+    )
     low: float | None = Field(None, description="Confidence bounds of the difference.")
     high: float | None = None
-    p_value: float | None = Field(None, description="After Holm's adjustment where several tests are made together.")
+    p_value: float | None = Field(
+        None, description="One-sided: of being good enough; of a failed check, of being worse than allowed, after Holm."
+    )
     n: int = 0
     margin: float | None = None
     smallest_detectable: float | None = None
+    rows_needed: int | None = Field(None, description="Rows that would show the difference seen with 80 % power.")
     detail: str = Field("", description="The outcome in words.")
 
 

@@ -1,0 +1,27 @@
+"""The dummy baseline: what one gets without looking at the features."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tasks.evaluation.answers import Answers, AnswerTable
+
+
+def answer_by_shares(table: AnswerTable, class_prior: Mapping[str, float]) -> Answers:
+    """Return the answers of the dummy that knows only the training rows' class shares.
+
+    It always answers the most frequent class, with the shares as probabilities. For a regression it answers the mean
+    of the test rows: better than any constant that training could have known, so never too easy to beat.
+
+    Parameters
+    ----------
+    class_prior
+        Share of each class among the training rows, by the class as text.
+    """
+    if not table.classes:
+        return Answers("baseline", "dummy", np.full(table.n, float(np.mean(table.truth))))
+    shares = np.array([class_prior.get(str(name), 0.0) for name in table.classes], dtype=np.float64)
+    total = shares.sum()
+    shares = shares / total if total > 0 else np.full(len(shares), 1 / len(shares))
+    predicted = np.full(table.n, int(np.argmax(shares)), dtype=np.int64)
+    return Answers("baseline", "dummy", predicted, np.tile(shares, (table.n, 1)))
