@@ -1,0 +1,129 @@
+"""Eight processes want the same thing at the same moment: one gets it, and the history says so."""
+
+from multiprocessing.synchronize import Barrier
+
+import pytest
+
+from infra.errors import Conflict, DuplicateTrigger, LeaseHeld
+from infra.registry.registry import Registry, open_registry
+from infra.registry.schema import SCHEMA_VERSION
+from tests.infra.registry.builders import begin, commit, digest, promote, register
+from tests.infra.registry.crew import Crew
+
+ROUNDS = 50
+
+pytestmark = pytest.mark.slow
+
+
+def promote_each_round(index: int, barrier: Barrier, url: str) -> list[bool]:
+    """Even rounds promote one of versions 1 to 8, odd ones one of 9 to 16: nobody asks for the present champion."""
+    won = []
+    with open_registry(url) as registry:
+        for expected_seq in range(ROUNDS):
+            barrier.wait()
+            try:
+                row = promote(registry, 1 + index + 8 * (expected_seq % 2), expected_seq, why=f"by {index}")
+            except Conflict:
+                won.append(False)
+            else:
+                assert row.why == f"by {index}"
+                won.append(True)
+    return won
+
+
+def test_eight_processes_that_promote_at_once_make_one_winner_a_round(
+    registry: Registry, registry_url: str, crew: Crew
+) -> None:
+    grant = begin(registry)
+    for number in range(1, 17):
+        register(registry, grant, key=str(number))
+
+    won = crew.run(promote_each_round, registry_url)
+
+    winners = [[index for index in range(crew.size) if won[index][turn]] for turn in range(ROUNDS)]
+    assert [len(names) for names in winners] == [1] * ROUNDS
+    assert len({names[0] for names in winners}) > 1, "one process won every round: they did not race"
+    history = registry.history("iris")
+    assert [row.seq for row in history] == list(range(1, ROUNDS + 1))
+    assert [row.previous for row in history] == [None, *(row.version for row in history[:-1])]
+    assert [row.why for row in history] == [f"by {names[0]}" for names in winners]
+    champion = registry.champion("iris")
+    assert (champion.seq, champion.version) == (ROUNDS, history[-1].version)
+    moves = [row for row in registry.audit("iris", limit=1000) if row.action == "release.promote"]
+    assert [row.detail["seq"] for row in moves] == list(range(ROUNDS, 0, -1))
+
+
+def open_at_once(index: int, barrier: Barrier, url: str) -> str:
+    barrier.wait()
+    with open_registry(url) as registry:
+        return registry.schema_version()
+
+
+def test_eight_processes_that_open_a_fresh_database_at_once_all_find_the_schema(registry_url: str, crew: Crew) -> None:
+    assert crew.run(open_at_once, registry_url) == [SCHEMA_VERSION] * crew.size
+
+
+def begin_at_once(index: int, barrier: Barrier, url: str, trigger_key: str | None) -> tuple[str, str]:
+    with open_registry(url) as registry:
+        barrier.wait()
+        try:
+            return "began", begin(registry, trigger_key=trigger_key).run_id
+        except DuplicateTrigger as error:
+            return "duplicate", error.run_id
+        except LeaseHeld as error:
+            return "held", error.message
+        finally:
+            barrier.wait()  # nobody leaves before all have tried: the winner's process is alive all the while
+
+
+def test_eight_processes_that_begin_a_run_at_once_get_one_lease(
+    registry: Registry, registry_url: str, crew: Crew
+) -> None:
+    answers = crew.run(begin_at_once, registry_url, None)
+
+    began = [run_id for what, run_id in answers if what == "began"]
+    assert len(began) == 1
+    assert [what for what, _ in answers].count("held") == crew.size - 1
+    assert all(began[0] in message for what, message in answers if what == "held")
+    assert [row.run_id for row in registry.runs("iris")] == began
+
+
+def test_a_trigger_key_that_arrives_eight_times_at_once_makes_one_run(
+    registry: Registry, registry_url: str, crew: Crew
+) -> None:
+    answers = crew.run(begin_at_once, registry_url, "drift 2013-07")
+
+    assert sorted(what for what, _ in answers) == ["began"] + ["duplicate"] * (crew.size - 1)
+    assert len({run_id for _, run_id in answers}) == 1
+    assert len(registry.runs("iris")) == 1
+
+
+def register_and_commit(index: int, barrier: Barrier, url: str, fencing: tuple[str, str, int]) -> list[object]:
+    from infra.registry.records import Fencing
+
+    with open_registry(url) as registry:
+        grant = Fencing(*fencing)
+        barrier.wait()
+        numbers = [register(registry, grant, key=f"{index} {turn}").number for turn in range(5)]
+        barrier.wait()
+        shared = register(registry, grant, key="shared").number
+        barrier.wait()
+        result = commit(registry, grant, key="shared", result={"by": index})
+        barrier.wait()
+        uses = registry.record_test_use(grant, "iris", digest("other rows"), digest(f"model {index}"))
+        return [numbers, shared, result, uses]
+
+
+def test_versions_registered_at_once_are_numbered_without_gaps_and_a_key_is_registered_once(
+    registry: Registry, registry_url: str, crew: Crew
+) -> None:
+    grant = begin(registry)
+
+    answers = crew.run(register_and_commit, registry_url, tuple(grant.fencing))
+
+    own = sorted(number for numbers, _, _, _ in answers for number in numbers)
+    assert own == list(range(1, 5 * crew.size + 1))
+    assert {shared for _, shared, _, _ in answers} == {5 * crew.size + 1}
+    assert len({result["by"] for _, _, result, _ in answers}) == 1
+    assert sorted(uses for _, _, _, uses in answers) == list(range(1, crew.size + 1))
+    assert [row.number for row in registry.versions("iris")] == list(range(1, 5 * crew.size + 2))
