@@ -139,9 +139,23 @@ def _import(folder: ProjectFolder, module: str, reference: str) -> ModuleType:
     with _LOADING:
         package = _open_package(folder)
         try:
-            return importlib.import_module(f"{package}.{module}")
+            loaded = importlib.import_module(f"{package}.{module}")
         except (Exception, SystemExit) as error:  # the project's own code may raise anything
             raise _import_failed(folder, reference, error) from error
+        _check_origins(folder, package, reference)
+        return loaded
+
+
+def _check_origins(folder: ProjectFolder, package: str, reference: str) -> None:
+    """Refuse modules that came in through a link, since the digest does not name their code."""
+    named = {path.resolve() for path in _list_sources(folder) if not path.is_symlink()}
+    loaded = (module for name, module in sys.modules.items() if name.startswith(f"{package}."))
+    origins = {Path(module.__file__).resolve() for module in loaded if module.__file__}
+    if strange := sorted(origins - named):
+        raise SpecError(
+            f"{reference!r}: expected code inside {folder.path}, received {strange[0]} through a link.",
+            remedy="Copy it into the folder, or install it as a package.",
+        )
 
 
 def _open_package(folder: ProjectFolder) -> str:
@@ -154,7 +168,8 @@ def _open_package(folder: ProjectFolder) -> str:
         package = ModuleType(name, f"The project {folder.name}.")
         package.__path__ = [place]
         vars(package)["__keepfit__"] = state
-        sys.path_importer_cache[place] = FileFinder(place, (_SourceLoader, [".py"]))
+        for inner in {place, *(str(path.parent.resolve()) for path in _list_sources(folder))}:
+            sys.path_importer_cache[inner] = FileFinder(inner, (_SourceLoader, [".py"]))
         sys.modules[name] = package
     return name
 
