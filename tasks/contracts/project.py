@@ -134,7 +134,7 @@ class Split(Contract):
 
 
 class NumberPreparation(Contract):
-    """Columns of type number and integer."""
+    """Columns of type number, integer and boolean."""
 
     impute: Literal["none", "median", "mean", "zero"] = Field(
         "median", description="What stands in for a missing number; none: for estimators that take missing values."
@@ -148,7 +148,7 @@ class NumberPreparation(Contract):
 
 
 class CategoryPreparation(Contract):
-    """Columns of type category and boolean."""
+    """Columns of type category."""
 
     impute: Literal["none", "most_frequent", "missing"] = Field(
         "missing", description="missing: a category of its own."
@@ -175,8 +175,8 @@ class TextPreparation(Contract):
 class Preparation(Contract):
     """Imputation, scaling and encoding by type of column; always inside the estimator's pipeline."""
 
-    number: NumberPreparation = Field(NumberPreparation(), description="Columns of type number and integer.")
-    category: CategoryPreparation = Field(CategoryPreparation(), description="Columns of type category and boolean.")
+    number: NumberPreparation = Field(NumberPreparation(), description="Columns of type number, integer and boolean.")
+    category: CategoryPreparation = Field(CategoryPreparation(), description="Columns of type category.")
     text: TextPreparation = Field(TextPreparation(), description="Columns of type text.")
 
 

@@ -81,7 +81,9 @@ def _explain_unknown(path: Path, data: dict[str, Any]) -> str:
     allowed = list(_schema_at(path[:-1])["properties"])
     given = _locate(path[:-1], data)[1]
     hint = suggest(key, [name for name in allowed if name not in given]) or suggest(key, allowed)
-    if not hint:
+    if " " in key and given[key] is None:
+        hint = " Text with a comma inside braces is written in quotes."
+    elif not hint:
         sections = [name for name in ProjectSpec.model_fields if key in _schema_at((name,)).get("properties", {})]
         hint = f" It is a key of {' and of '.join(sections)}: mind the indentation." if sections else ""
     return f"no such key.{hint} Allowed: {', '.join(allowed)}."
