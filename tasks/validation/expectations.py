@@ -1,0 +1,188 @@
+"""Great Expectations' only home: runs a suite on a frame in memory and says what held, what did not and what crashed."""
+
+import logging
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from infra.errors import SpecError
+from infra.suggestion import suggest
+from tasks.contracts.project import Expectation
+
+NOT_FOR_PROJECTS = {
+    "id",
+    "meta",
+    "notes",
+    "rendered_content",
+    "batch_id",
+    "windows",
+    "result_format",
+    "catch_exceptions",
+}
+OTHER_BACKENDS = {
+    "expect_query_results_to_match_comparison",
+    "expect_table_row_count_to_equal_other_table",
+    "unexpected_rows_expectation",
+}
+"""Expectations that ask a database, not a frame."""
+
+
+class Asked(NamedTuple):
+    """One expectation by its name in Great Expectations, with its arguments."""
+
+    expectation: str
+    arguments: Mapping[str, Any]
+
+
+class Answer(NamedTuple):
+    """What Great Expectations said of one expectation."""
+
+    status: Literal["passed", "failed", "crashed", "warning"]
+    unexpected_rows: int | None = None
+    observed: str = ""
+    crash: str = ""
+
+
+def run_suite(frame: pd.DataFrame, asked: Sequence[Asked]) -> tuple[list[Answer], dict[str, Any]]:
+    """Return one answer for each expectation, in order, and Great Expectations' own result (SUMMARY) as JSON.
+
+    Nothing is written, sent or kept: the context lives in memory, analytics and progress bars are off.
+
+    Parameters
+    ----------
+    frame
+        Rows with a RangeIndex; not changed.
+    asked
+        At least one expectation, accepted by `check_expectations` where it came from a project.
+    """
+    result = _validate(frame, asked, {"result_format": "SUMMARY"})
+    # GX groups its results by column: the tags bring them back into the order of the questions.
+    by_tag = {one.expectation_config.meta["asked"]: one for one in result.results}
+    answers = [_read_answer(by_tag[number]) for number in range(len(asked))]
+    return answers, strict_json(result.to_json_dict())
+
+
+def find_rows(frame: pd.DataFrame, asked: Asked) -> list[int] | None:
+    """Return the positions of the rows that break an expectation; None where it does not speak of rows."""
+    result = _validate(frame, [asked], {"result_format": "COMPLETE"})
+    positions = result.results[0].result.get("unexpected_index_list")
+    return None if positions is None else [int(position) for position in positions]
+
+
+def check_expectations(expectations: Iterable[Expectation], columns: Iterable[str]) -> None:
+    """Hold a project's own expectations against what Great Expectations knows.
+
+    Raises
+    ------
+    SpecError
+        Unknown expectation, unknown or refused argument, or a column that the project does not declare.
+    """
+    names = list(columns)
+    for number, expectation in enumerate(expectations):
+        where = f"validation.expectations[{number}]"
+        _build(Asked(expectation.expectation, expectation.arguments), where)
+        for column in _columns_of(expectation.arguments):
+            if column not in names:
+                raise SpecError(
+                    f"{where}: column {column!r} is not among the columns.{suggest(column, names)}",
+                    remedy=f"One of: {', '.join(names)}.",
+                )
+
+
+def strict_json(value: Any) -> Any:
+    """Return the value with NaN and infinities as text: JSON has no word for them."""
+    if isinstance(value, dict):
+        return {str(key): strict_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def _load() -> ModuleType:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations  # noqa: PLC0415 - seconds of import, needed only where data is validated
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    return great_expectations
+
+
+def _validate(frame: pd.DataFrame, asked: Sequence[Asked], result_format: dict[str, Any]) -> Any:
+    gx = _load()
+    from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("frame").add_dataframe_asset("rows")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    tagged = [_build(one, "validation", tag=number) for number, one in enumerate(asked)]
+    return batch.validate(gx.ExpectationSuite(name="contract", expectations=tagged), result_format=result_format)
+
+
+def _build(asked: Asked, where: str, tag: int | None = None) -> Any:
+    implementation = _find_implementation(asked.expectation, where)
+    known = [name for name in implementation.__fields__ if name not in NOT_FOR_PROJECTS]
+    for name in asked.arguments:
+        if name not in known:
+            raise SpecError(
+                f"{where}: {asked.expectation} has no argument {name!r}.{suggest(name, known)}",
+                remedy=f"It takes: {', '.join(sorted(known))}.",
+            )
+    try:
+        return implementation(**asked.arguments, meta=None if tag is None else {"asked": tag})
+    except ValueError as error:  # pydantic's ValidationError is one
+        problems = (
+            "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            if hasattr(error, "errors")
+            else str(error)
+        )
+        raise SpecError(
+            f"{where}: {asked.expectation}: {problems}.", remedy="Correct its arguments in project.yaml."
+        ) from error
+
+
+def _find_implementation(name: str, where: str) -> Any:
+    _load()
+    from great_expectations.expectations import registry  # noqa: PLC0415
+
+    known = sorted(set(registry.list_registered_expectation_implementations()) - OTHER_BACKENDS)
+    if name not in known:
+        raise SpecError(
+            f"{where}: Great Expectations has no expectation {name!r} for frames.{suggest(name, known)}",
+            remedy="Take a name from https://greatexpectations.io/expectations, written with underscores.",
+        )
+    return registry.get_expectation_impl(name)
+
+
+def _columns_of(arguments: Mapping[str, Any]) -> list[str]:
+    single = [arguments[key] for key in ("column", "column_A", "column_B") if key in arguments]
+    several = [name for key in ("column_list",) for name in arguments.get(key) or ()]
+    return [str(name) for name in (*single, *several)]
+
+
+def _read_answer(one: Any) -> Answer:
+    crash = _find_crash(one.exception_info)
+    if crash is not None:
+        return Answer("crashed", crash=crash)
+    result = one.result or {}
+    rows = result.get("unexpected_count")
+    observed = "" if result.get("observed_value") is None else str(result["observed_value"])
+    if one.success:
+        return Answer("passed", rows, observed)
+    severity = str(getattr(one.expectation_config.severity, "value", "critical"))
+    return Answer("failed" if severity == "critical" else "warning", rows, observed)
+
+
+def _find_crash(info: Any) -> str | None:
+    """Return the first exception's message; GX nests it under the metric that raised it."""
+    if not info:
+        return None
+    if "raised_exception" in info:
+        return str(info.get("exception_message") or "unknown") if info["raised_exception"] else None
+    nested = [_find_crash(inner) for inner in info.values() if isinstance(inner, Mapping)]
+    return next((crash for crash in nested if crash is not None), None)

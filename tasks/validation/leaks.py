@@ -1,0 +1,151 @@
+"""Single features that give the target away: reported, for a person to judge; nothing stops.
+
+A column that orders or names the target almost without error on its own was usually written after the fact. Some are
+honest, so the criterion asks that every class, not only one, stands apart.
+"""
+
+import logging
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tasks.contracts.project import ProjectSpec
+from tasks.validation.conforming import Mask
+
+logger = logging.getLogger(__name__)
+
+ALMOST_PERFECT = 0.995
+MAX_ROWS = 100_000
+"""Rows looked at, evenly spaced: at this many the standard error of an AUC of 0.995 is below 0.001."""
+
+MAX_CLASSES = 50
+MIN_CLASS_ROWS = 10
+"""With fewer rows in a class a random feature parts it too often: 2 / C(20, 10) is one in 92,000."""
+
+MAX_DISTINCT_NUMBERS = 50
+"""Integers with at most so many values are also judged as names."""
+
+
+def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
+    """Return one sentence for each feature that predicts the target almost perfectly on its own.
+
+    Classes: a number leaks when every pair of classes is parted with an area under the ROC curve of at least 0.995 in
+    either direction (see `least_pairwise_auc`), a category when the most frequent class of each value, counted on every
+    second row, is right for at least 99.5 % of the other rows of each class. Missing values are a value of their own.
+    Numbers as target: an absolute rank correlation (Spearman 1904) of at least 0.995. Text is not judged.
+
+    Parameters
+    ----------
+    frame
+        Accepted rows, conformed.
+    spec
+        The project: names the features and the target.
+    """
+    step = -(-len(frame) // MAX_ROWS) or 1
+    rows = frame.iloc[::step]
+    rows = rows[rows[spec.target].notna()]
+    target = rows[spec.target]
+    classes, _ = pd.factorize(target, sort=True)
+    counts = np.bincount(classes) if len(classes) else np.zeros(0, dtype=int)
+    if spec.columns[spec.target].type in ("number", "integer") and len(counts) > MAX_CLASSES:
+        return [
+            found
+            for name in spec.features_of("number", "integer")
+            if (found := _judge_numeric_target(rows[name], target))
+        ]
+    if not 2 <= len(counts) <= MAX_CLASSES or counts.min() < MIN_CLASS_ROWS:
+        return []
+    names = [name for name in spec.features if spec.columns[name].type != "text"]
+    return [found for name in names if (found := _judge_feature(rows[name], classes, spec.target))]
+
+
+def least_pairwise_auc(values: npt.NDArray[np.float64], classes: npt.NDArray[np.intp]) -> float:
+    """Return how well one number parts the two classes that it parts worst: 0.5 nothing, 1 perfectly.
+
+    For each pair of classes i, j the AUC is the Mann-Whitney statistic A(i|j) = P(x_i > x_j) + P(x_i = x_j) / 2
+    (Hanley and McNeil 1982); Hand and Till (2001) average it over pairs, here the least counts. Either direction.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), finite or infinite, not NaN.
+    classes
+        Shape (n,), 0 to k-1, each class at least once.
+    """
+    codes, distinct = pd.factorize(values, sort=True)
+    k = int(classes.max()) + 1
+    counts = np.zeros((len(distinct), k))
+    np.add.at(counts, (codes, classes), 1.0)
+    below = np.cumsum(counts, axis=0) - counts
+    wins = counts.T @ (below + counts / 2)
+    totals = counts.sum(axis=0)
+    auc = wins / np.outer(totals, totals)
+    pairs = np.triu_indices(k, 1)
+    return float(np.maximum(auc, auc.T)[pairs].min())
+
+
+def cross_counted_recall(codes: npt.NDArray[np.intp], classes: npt.NDArray[np.intp]) -> float:
+    """Return the least recall over classes when each value names the class that it had most often in the other rows.
+
+    Counted on every second row, judged on the rest: a value that was not counted is a miss, so that an identifier,
+    which is different in each row, never looks like a leak.
+
+    Parameters
+    ----------
+    codes, classes
+        Shape (n,), from 0.
+    """
+    counts = np.zeros((int(codes.max()) + 1, int(classes.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (codes[::2], classes[::2]), 1)
+    named = np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), -1)
+    right = named[codes[1::2]] == classes[1::2]
+    totals = np.bincount(classes[1::2], minlength=counts.shape[1])
+    return float((np.bincount(classes[1::2], weights=right, minlength=counts.shape[1]) / np.maximum(totals, 1)).min())
+
+
+def _judge_feature(feature: pd.Series, classes: npt.NDArray[np.intp], target: str) -> str:
+    missing = feature.isna().to_numpy(dtype=bool)
+    codes, distinct = pd.factorize(feature, use_na_sentinel=False)
+    if len(distinct) < 2:
+        return ""
+    numeric = _is_ordered(feature)
+    if numeric:
+        auc = least_pairwise_auc(_with_missing_last(feature, missing), classes)
+        if auc >= ALMOST_PERFECT:
+            return _say(feature.name, target, f"every pair of classes apart, AUC at least {auc:.3f}")
+    if not numeric or len(distinct) <= MAX_DISTINCT_NUMBERS:
+        recall = cross_counted_recall(codes, classes)
+        if recall >= ALMOST_PERFECT:
+            return _say(feature.name, target, f"its values name the class, right for {recall:.1%} of each class")
+    return ""
+
+
+def _judge_numeric_target(feature: pd.Series, target: pd.Series) -> str:
+    present = feature.notna().to_numpy(dtype=bool)
+    x = feature[present].to_numpy(dtype=float)
+    y = target[present].to_numpy(dtype=float)
+    if len(x) < 2 * MIN_CLASS_ROWS or len(np.unique(x)) < 2 or len(np.unique(y)) < 2:
+        return ""
+    rho = float(np.corrcoef(pd.Series(x).rank(), pd.Series(y).rank())[0, 1])
+    return _say(feature.name, str(target.name), f"rank correlation {rho:.4f}") if abs(rho) >= ALMOST_PERFECT else ""
+
+
+def _is_ordered(feature: pd.Series) -> bool:
+    dtype = feature.dtype
+    return pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype)
+
+
+def _with_missing_last(feature: pd.Series, missing: Mask) -> npt.NDArray[np.float64]:
+    if pd.api.types.is_datetime64_any_dtype(feature.dtype):
+        ticks: npt.NDArray[Any] = feature.array.view("i8")
+        return np.where(missing, np.inf, ticks.astype(float))
+    return np.where(missing, np.inf, feature.to_numpy(dtype=float, na_value=np.nan))
+
+
+def _say(feature: object, target: str, measured: str) -> str:
+    return (
+        f"Column {feature!r} predicts {target!r} almost perfectly on its own ({measured}): was it known before the target? "
+        "Mark it `feature: false` if not."
+    )
