@@ -9,7 +9,7 @@ import signal
 
 from infra.errors import UsageError
 
-STEPS = ("ingest", "validate", "split", "train", "score", "evaluate", "decide", "register", "report", "release")
+STEPS = ("ingest", "validate", "split", "train", "score", "evaluate", "decide", "report", "register", "release")
 """The steps of retraining, in order."""
 
 POINTS = (

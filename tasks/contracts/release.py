@@ -70,7 +70,15 @@ class RunOutcome(Contract):
     released: bool
     verdict: Verdict
     evaluation: EvaluationReport
-    selection_note: str = ""
+    fit: FitReport
+    snapshot: Snapshot
     report: ArtifactRef | None = None
     status: Literal["released", "held", "rejected", "unchanged", "dry_run"]
     seconds: float
+
+
+class ReportRef(Contract):
+    """The page that people read."""
+
+    page: ArtifactRef
+    label: str

@@ -1,0 +1,126 @@
+"""`keepfit doctor`: is everything that a run needs there and consistent; each fault with its remedy."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import NamedTuple
+
+from flows.cli.render import console, rows_table
+from infra.artifacts.reference import ArtifactRef
+from infra.errors import KeepfitError
+from infra.projects import list_projects
+from infra.settings import load_settings
+from infra.workspace import open_workspace
+from tasks.project import load_project
+
+FLOORS = {"keras": (3, 15, 1), "skops": (0, 13), "prefect": (3, 6, 25)}
+"""Earlier versions have known holes (docs/security.md)."""
+
+
+class Finding(NamedTuple):
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine(*, as_json: bool) -> None:
+    """Print what was found; fail where something is broken."""
+    findings = [finding for probe in PROBES for finding in _guarded(probe)]
+    if as_json:
+        print(json.dumps([finding._asdict() for finding in findings], indent=2))
+    else:
+        rows = [("✓" if f.ok else "✗", f.what, f.detail, "" if f.ok else f.remedy) for f in findings]
+        console.print(rows_table(("", "what", "found", "remedy"), rows))
+    broken = [finding for finding in findings if not finding.ok]
+    if broken:
+        raise KeepfitError(f"{len(broken)} of {len(findings)} checks failed: {', '.join(f.what for f in broken)}.")
+
+
+def _guarded(probe: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from probe()
+    except KeepfitError as error:
+        yield Finding(probe.__name__.removeprefix("_probe_"), ok=False, detail=error.message, remedy=error.remedy)
+
+
+def _probe_python() -> Iterator[Finding]:
+    version = sys.version.split()[0]
+    ok = (3, 11) <= sys.version_info[:2] < (3, 14)
+    yield Finding("python", ok, version, "Use Python 3.11 to 3.13.")
+
+
+def _probe_packages() -> Iterator[Finding]:
+    for name, floor in FLOORS.items():
+        version = metadata.version(name)
+        found = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+        yield Finding(name, found >= floor, version, f"Install at least {'.'.join(map(str, floor))}: `make install`.")
+
+
+def _probe_settings() -> Iterator[Finding]:
+    settings = load_settings()
+    yield Finding("home", os.access(settings.home.parent, os.W_OK), str(settings.home.resolve()), "Set KEEPFIT_HOME.")
+    yield Finding("prefect", True, os.environ.get("PREFECT_API_URL") or "a temporary server for each run")
+
+
+def _probe_store() -> Iterator[Finding]:
+    workspace = open_workspace()
+    workspace.store.probe()
+    yield Finding("store", True, workspace.store.url)
+
+
+def _probe_database() -> Iterator[Finding]:
+    registry = open_workspace().registry
+    registry.ping()
+    yield Finding("database", True, f"{registry}, schema {registry.schema_version()}")
+
+
+def _probe_projects() -> Iterator[Finding]:
+    root = load_settings().projects
+    for folder in list_projects(root):
+        try:
+            load_project(root, folder.name)
+            yield Finding(f"project {folder.name}", True, "project.yaml is sound")
+        except KeepfitError as error:
+            yield Finding(f"project {folder.name}", False, error.message, error.remedy)
+
+
+def _probe_champions() -> Iterator[Finding]:
+    """Look whether each champion could be served: its manifest and artifact there, bytes equal to their digests."""
+    workspace = open_workspace()
+    for project in workspace.registry.projects():
+        champion = workspace.registry.champion(project)
+        if champion.version is None:
+            continue
+        label = f"{project}@{champion.version}"
+        from flows.cli.versions import find_version
+
+        version = find_version(label)
+        workspace.store.read(version.manifest.model.artifact)
+        yield Finding(f"champion {label}", True, "artifact equals its digest")
+
+
+def _probe_blobs() -> Iterator[Finding]:
+    """Look for rows whose blob is gone; blobs without a row are only unswept."""
+    workspace = open_workspace()
+    stored = {blob.digest for blob in workspace.store.list_blobs()}
+    known: list[ArtifactRef] = list(workspace.registry.known_blobs())
+    missing = [ref.digest for ref in known if ref.digest not in stored]
+    detail = f"{len(known)} known, {len(stored - {ref.digest for ref in known})} not known (swept later), {len(missing)} missing"
+    yield Finding("blobs", not missing, detail, "Restore the store to the time of the database, or later.")
+
+
+PROBES: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _probe_python,
+    _probe_packages,
+    _probe_settings,
+    _probe_store,
+    _probe_database,
+    _probe_projects,
+    _probe_champions,
+    _probe_blobs,
+)

@@ -1,0 +1,141 @@
+"""`keepfit projects`, `show`, `history` and `lineage`: reading what the registry knows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from flows.cli.render import console, figures_table, print_verdict, rows_table
+from flows.cli.versions import StoredVersion, find_version
+from infra.artifacts.reference import ArtifactRef
+from infra.errors import SpecError
+from infra.projects import list_projects
+from infra.settings import load_settings
+from infra.workspace import open_workspace
+from tasks.project import load_project
+
+
+def list_all(*, as_json: bool) -> None:
+    """Print the projects, each with its champion and its last run."""
+    rows = [_project_row(folder.name) for folder in list_projects(load_settings().projects)]
+    if as_json:
+        print(json.dumps(rows, indent=2, default=str))
+        return
+    console.print(rows_table(("project", "champion", "last run", "what it is"), [row.values() for row in rows]))
+
+
+def _project_row(name: str) -> dict[str, Any]:
+    registry = open_workspace().registry
+    champion = registry.champion(name)
+    runs = registry.runs(name, limit=1)
+    try:
+        description = load_project(load_settings().projects, name).spec.description.strip()
+    except SpecError as error:
+        description = f"project.yaml is wrong: {error.message.splitlines()[0]}"
+    return {
+        "project": name,
+        "champion": f"{name}@{champion.version}" if champion.version else None,
+        "last_run": f"{runs[0].state} {runs[0].started_at:%Y-%m-%d %H:%M}" if runs else None,
+        "description": description,
+    }
+
+
+def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
+    """Print one version with its gates and figures."""
+    version = find_version(label)
+    if page:
+        report = ArtifactRef.model_validate(version.row.payload["report"])
+        page.write_bytes(open_workspace().store.read(report))
+    if as_json:
+        print(json.dumps(_as_json(version), indent=2))
+        return
+    print_verdict(version.label, version.verdict)
+    console.print(figures_table(version.manifest.evaluation, version.manifest.fit))
+    fit = version.manifest.fit
+    console.print(
+        f"  made      {version.row.created_at:%Y-%m-%d %H:%M} UTC, {fit.seconds:.1f} s on {fit.hardware.device}"
+    )
+    console.print(f"  next      {version.verdict.next_step}", soft_wrap=True)
+    console.print(f"  evidence  keepfit lineage {version.label}")
+
+
+def _as_json(version: StoredVersion) -> dict[str, Any]:
+    return {
+        "version": version.label,
+        "created_at": version.row.created_at.isoformat(),
+        "verdict": version.verdict.model_dump(mode="json"),
+        "manifest": version.manifest.model_dump(mode="json"),
+    }
+
+
+def show_history(project: str, *, as_json: bool) -> None:
+    """Print who was champion from when to when, and why."""
+    load_project(load_settings().projects, project)
+    rows = open_workspace().registry.history(project)
+    if as_json:
+        print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+        return
+    if not rows:
+        console.print(f"{project} has had no champion yet. `keepfit run {project}` makes one.")
+        return
+    lines = [
+        (
+            row.seq,
+            f"{project}@{row.version}",
+            f"{row.at:%Y-%m-%d %H:%M:%S}",
+            f"{row.until:%Y-%m-%d %H:%M:%S}" if row.until else "now",
+            row.kind,
+            row.actor,
+            row.why,
+        )
+        for row in rows
+    ]
+    console.print(rows_table(("#", "champion", "from (UTC)", "to", "by", "who", "why"), lines))
+
+
+def show_lineage(label: str, *, as_json: bool) -> None:
+    """Print what produced a version, down to digests."""
+    version = find_version(label)
+    facts = _lineage(version)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    console.print(f"[bold]{version.label}[/]")
+    for part, values in facts.items():
+        for place, (name, value) in enumerate(values.items()):
+            console.print(f"  {part if place == 0 else '':<10} {name:<16} {value}", soft_wrap=True, highlight=False)
+
+
+def _lineage(version: StoredVersion) -> dict[str, dict[str, Any]]:
+    made = version.manifest
+    snapshot, fit, code = made.snapshot, made.fit, made.code
+    return {
+        "model": {
+            "candidate": made.model.candidate,
+            "content": made.model.content,
+            "artifact": f"{made.model.artifact.digest} ({made.model.artifact.size_bytes:,} bytes)",
+            "verdict": f"{version.verdict.decision}: {version.verdict.summary}",
+        },
+        "data": {
+            "snapshot": snapshot.digest,
+            "rows": f"{snapshot.rows:,} of {len(snapshot.columns)} columns from {snapshot.source}",
+            "as of": snapshot.as_of.isoformat(timespec="seconds"),
+            "quarantined": made.validation.quarantined_rows,
+            "training rows": f"{made.split.train_rows:,}  {made.split.train.digest}",
+            "test rows": f"{made.split.test_rows:,}  {made.split.test_digest}",
+        },
+        "code": {
+            "commit": code.commit,
+            "uncommitted": code.dirty_diff.digest if code.dirty_diff else "nothing",
+            "lock": code.lock,
+            "project code": code.project_code,
+            "spec": made.spec.digest,
+        },
+        "training": {
+            "seed": fit.seed,
+            "seconds": f"{fit.seconds:.1f} ({fit.cpu_seconds:.1f} of CPU)",
+            **dict(sorted(fit.libraries.items())),
+            "hardware": f"{fit.hardware.processor}, {fit.hardware.cpu_count} CPUs ({fit.hardware.threads} threads used), "
+            f"{fit.hardware.memory_gb:.0f} GB, {fit.hardware.device}",
+        },
+        "run": {"id": version.row.run_id, "at": version.row.created_at.isoformat(timespec="seconds")},
+    }

@@ -1,0 +1,201 @@
+"""The `keepfit` command: what an operator types. Each command's work is imported when it is called."""
+
+import json
+import os
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.errors import KeepfitError, UsageError
+
+app = typer.Typer(
+    name="keepfit",
+    help="Keeps models fit: validates the data, retrains, lets a new model out only when a paired test says it may go, "
+    "and can say of any version what produced it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+START, LOOK, ACT = "Every day", "Look", "Operate"
+
+Project = Annotated[str, typer.Argument(help="Name of a folder under projects/.", show_default=False)]
+Version = Annotated[str, typer.Argument(help="A version, e.g. iris@7.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Why = Annotated[str, typer.Option("--why", help="The reason; kept for ever.", show_default=False)]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all log lines.")] = False,
+) -> None:
+    """Read the options that stand before the command."""
+    if debug:
+        os.environ["KEEPFIT_DEBUG"] = "1"
+
+
+@app.command(rich_help_panel=START)
+def run(  # noqa: PLR0917 - typer reads options from the signature
+    project: Project,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Data as known at this time (ISO 8601; UTC unless it says otherwise).")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the run.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but register and release nothing.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 4 unless a model was released or nothing changed.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a candidate from today's data, judge it against the champion, and release it if it may go.
+
+    Run it again after a crash or kill -9: it goes on after the last finished step. With unchanged data, code and spec
+    it says so and changes nothing.
+    """
+    from flows.cli.running import run_project
+
+    run_project(project, parse_time(as_of), reason, dry_run=dry_run, strict=strict, as_json=as_json)
+
+
+@app.command(rich_help_panel=START)
+def predict(
+    project: Project,
+    file: Annotated[
+        Path, typer.Argument(help="CSV or Parquet file with the project's feature columns.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; default FILE.predictions.csv.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the champion answer the rows of a file; each answer names the version that made it."""
+    from flows.cli.predicting import predict_file
+
+    predict_file(project, file, output, as_json=as_json)
+
+
+@app.command(rich_help_panel=START)
+def projects(as_json: AsJson = False) -> None:
+    """List the projects, each with its champion."""
+    from flows.cli.looking import list_all
+
+    list_all(as_json=as_json)
+
+
+@app.command(rich_help_panel=START)
+def check(project: Project, as_json: AsJson = False) -> None:
+    """Tell whether a project is sound: its spec, its source, and a model on a few rows, saved and loaded again."""
+    from flows.cli.checking import check_project
+
+    check_project(project, as_json=as_json)
+
+
+@app.command(rich_help_panel=START)
+def new(name: Annotated[str, typer.Argument(help="Name of the new project.", show_default=False)]) -> None:
+    """Make a new project folder that works at once, commented where you decide."""
+    from flows.cli.checking import new_project
+
+    new_project(name)
+
+
+@app.command(rich_help_panel=LOOK)
+def show(
+    version: Version,
+    page: Annotated[Path | None, typer.Option("--page", help="Write the report as an HTML file here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one version: its verdict, every gate, its figures."""
+    from flows.cli.looking import show_version
+
+    show_version(version, page, as_json=as_json)
+
+
+@app.command(rich_help_panel=LOOK)
+def history(project: Project, as_json: AsJson = False) -> None:
+    """Show who was champion from when to when, and why."""
+    from flows.cli.looking import show_history
+
+    show_history(project, as_json=as_json)
+
+
+@app.command(rich_help_panel=LOOK)
+def lineage(version: Version, as_json: AsJson = False) -> None:
+    """Show what produced a version, down to digests: snapshot, code, lock, seeds, libraries, hardware."""
+    from flows.cli.looking import show_lineage
+
+    show_lineage(version, as_json=as_json)
+
+
+@app.command(rich_help_panel=ACT)
+def promote(version: Version, why: Why, as_json: AsJson = False) -> None:
+    """Make a version champion by hand."""
+    from flows.cli.operating import promote_version
+
+    promote_version(version, why, as_json=as_json)
+
+
+@app.command(rich_help_panel=ACT)
+def rollback(project: Project, why: Why, as_json: AsJson = False) -> None:
+    """Go back to the champion before the present one. Takes seconds; trains nothing."""
+    from flows.cli.operating import rollback_project
+
+    rollback_project(project, why, as_json=as_json)
+
+
+@app.command(rich_help_panel=ACT)
+def rerun(version: Version, as_json: AsJson = False) -> None:
+    """Train a version again from its recorded snapshot, spec and seeds, and compare the model digests."""
+    from flows.cli.rerunning import rerun_version
+
+    rerun_version(version, as_json=as_json)
+
+
+@app.command(rich_help_panel=ACT)
+def doctor(as_json: AsJson = False) -> None:
+    """Check versions, settings, store and database; each fault with its remedy."""
+    from flows.cli.doctor import examine
+
+    examine(as_json=as_json)
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Return the time that an option names, in UTC."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--as-of: expected a time such as 2013-07-01 or 2013-07-01T06:00, received {text!r}."
+        ) from None
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def main() -> None:
+    """Run the command; end with one clear message where it fails."""
+    try:
+        app()
+    except KeepfitError as error:
+        sys.exit(fail(error.message, error.remedy, error.exit_code))
+    except Exception as error:  # noqa: BLE001 - the outermost hook: whatever is left is shown as one message
+        sys.exit(fail(f"{type(error).__name__}: {error}", "`keepfit --debug …` shows the traceback.", 1))
+
+
+def fail(message: str, remedy: str, code: int) -> int:
+    """Print one message, with the traceback where --debug asks for it, and return the exit code."""
+    if os.environ.get("KEEPFIT_DEBUG"):
+        traceback.print_exc()
+    if "--json" in sys.argv:
+        print(json.dumps({"error": message, "remedy": remedy, "exit_code": code}))
+    sys.stderr.write(f"keepfit: {message}\n" + (f"         {remedy}\n" if remedy else ""))
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""`keepfit promote` and `keepfit rollback`: the champion moved by hand, through the same transaction and history."""
+
+from flows.cli.render import console
+from flows.cli.versions import find_version
+from flows.runs import actor_name
+from infra.errors import UsageError
+from infra.registry.records import ReleaseRow
+from infra.workspace import open_workspace
+from tasks.contracts.release import Manifest
+
+
+def promote_version(label: str, why: str, *, as_json: bool) -> None:
+    """Make the version champion.
+
+    Raises
+    ------
+    UsageError
+        The reason is empty, or the version is champion already.
+    """
+    version = find_version(label)
+    _move(version.row.project, version.row.number, version.manifest, "promote", why, as_json=as_json)
+
+
+def rollback_project(project: str, why: str, *, as_json: bool) -> None:
+    """Make the champion before the present one champion again.
+
+    Raises
+    ------
+    UsageError
+        There is no version to go back to.
+    """
+    workspace = open_workspace()
+    target = workspace.registry.rollback_target(project)
+    manifest = Manifest.model_validate_json(workspace.store.read(target.manifest))
+    _move(project, target.number, manifest, "rollback", why, as_json=as_json)
+
+
+def _move(project: str, number: int, manifest: Manifest, kind: str, why: str, *, as_json: bool) -> None:
+    if not why.strip():
+        raise UsageError(
+            "--why: expected a reason, received an empty text.", remedy="Say it for the person who reads the history."
+        )
+    workspace = open_workspace()
+    workspace.store.read(manifest.model.artifact)  # a champion whose bytes are gone or changed must never be released
+    champion = workspace.registry.champion(project)
+    if champion.version == number:
+        raise UsageError(
+            f"{project}@{number} is the champion already.", remedy=f"`keepfit history {project}` shows since when."
+        )
+    row = workspace.registry.release(
+        project=project,
+        number=number,
+        expected_seq=champion.seq,
+        kind=kind,  # type: ignore[arg-type]  # one of the two words above
+        why=why.strip(),
+        actor=actor_name(),
+        fencing=None,
+        evidence={"by": "hand", "content": manifest.model.content},
+    )
+    _print(project, row, as_json=as_json)
+
+
+def _print(project: str, row: ReleaseRow, *, as_json: bool) -> None:
+    if as_json:
+        print(row.model_dump_json(indent=2))
+        return
+    before = f"{project}@{row.previous}" if row.previous else "nobody"
+    console.print(
+        f"[bold]{project}@{row.version}[/] is the champion (release {row.seq}, {row.kind}); before: {before}."
+    )
+    console.print(f"  evidence  keepfit history {project}")

@@ -1,0 +1,66 @@
+"""Which Prefect server a command talks to: the one that PREFECT_API_URL names, or one for this command alone."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows.local_server import LocalServer
+from infra.settings import Settings, load_settings
+
+FLUSH_S = 10.0
+
+
+class GivenServer:
+    """Somebody else's server, already running."""
+
+    def wait(self) -> None:
+        """Return at once: the client finds out by itself."""
+
+
+@contextmanager
+def prefect_server() -> Iterator[LocalServer | GivenServer]:
+    """Set this process up for Prefect, and hold a temporary server where no other is named.
+
+    Must come before Prefect is imported: its settings are read then. The user's own ~/.prefect is left alone unless
+    PREFECT_HOME names it.
+    """
+    settings = load_settings()
+    prepare_environment(settings)
+    if os.environ.get("PREFECT_API_URL"):
+        yield GivenServer()
+        return
+    server = LocalServer(settings.home.resolve() / "prefect")
+    os.environ["PREFECT_API_URL"] = server.url
+    try:
+        yield server
+    finally:
+        _flush_events()
+        server.stop()
+        del os.environ["PREFECT_API_URL"]
+
+
+def prepare_environment(settings: Settings) -> None:
+    """Give Prefect its place under KEEPFIT_HOME, and keep it quiet on the terminal and towards its makers."""
+    defaults = {
+        "PREFECT_HOME": str(settings.home.resolve() / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,infra",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG" if os.environ.get("KEEPFIT_DEBUG") else "CRITICAL",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _flush_events() -> None:
+    import sys
+
+    if "prefect.events.worker" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=FLUSH_S)
+    EventsWorker.drain_all(timeout=FLUSH_S)

@@ -1,0 +1,146 @@
+"""Retraining: from the source to a released model, or to the reasons why not."""
+
+import logging
+import time
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from prefect import flow
+from prefect.runtime import flow_run
+from tasks.training.steps import train
+
+from flows.artifacts import publish_outcome
+from flows.runs import OpenRun, finish, running
+from infra.errors import Conflict
+from infra.settings import load_settings
+from tasks.contracts.champions import ChampionRef
+from tasks.contracts.data import Snapshot
+from tasks.contracts.evaluation import EvaluationReport, Verdict
+from tasks.contracts.models import FitReport
+from tasks.contracts.project import Name
+from tasks.contracts.release import Manifest, ReleaseOutcome, ReportRef, RunOutcome, VersionRef
+from tasks.contracts.runs import Trigger
+from tasks.evaluation.steps import decide, evaluate
+from tasks.ingestion.steps import ingest
+from tasks.preparation.steps import split
+from tasks.project import load_project
+from tasks.release.champions import find_champion
+from tasks.release.steps import next_label, register, release, report
+from tasks.release.versions import describe_code
+from tasks.scoring.steps import score
+from tasks.validation.steps import validate
+
+logger = logging.getLogger(__name__)
+
+RELEASE_ATTEMPTS = 3
+"""Each attempt is judged against the champion of its moment; somebody may move the champion in between."""
+
+
+@flow(name="retrain", persist_result=False, validate_parameters=True)
+def retrain(
+    project: Name, as_of: datetime | None = None, trigger: Trigger | None = None, dry_run: bool = False
+) -> RunOutcome:
+    """Make a candidate from the data as of now, hold it against the champion, and release it if it may go.
+
+    Parameters
+    ----------
+    project
+        Name of a folder under `projects/`.
+    as_of
+        The data as known at this time; default now.
+    trigger
+        Why this run was started; default an operator's wish.
+    dry_run
+        Judge the candidate, but register and release nothing.
+    """
+    started = time.perf_counter()
+    loaded = load_project(load_settings().projects, project)
+    trigger = _with_window(trigger or Trigger())
+    parameters = {"as_of": as_of and as_of.isoformat(), "dry_run": dry_run}
+    with running(loaded, "retrain", trigger, as_of, parameters) as run:
+        outcome = _retrain(run, dry_run=dry_run)
+        outcome = outcome.model_copy(update={"seconds": time.perf_counter() - started})
+        finish(run, outcome)
+    publish_outcome(outcome)
+    return outcome
+
+
+def _with_window(trigger: Trigger) -> Trigger:
+    """Return a schedule's trigger with its planned time as the window: a time makes at most one effective run."""
+    planned = flow_run.scheduled_start_time
+    if trigger.kind != "schedule" or trigger.window or planned is None:
+        return trigger
+    return trigger.model_copy(update={"window": planned.isoformat()})
+
+
+def _retrain(run: OpenRun, *, dry_run: bool) -> RunOutcome:
+    context = run.context
+    snapshot = ingest(context)
+    validation = validate(context, snapshot)
+    parts = split(context, validation)
+    fit = train(context, parts)
+    for attempt in range(1, RELEASE_ATTEMPTS + 1):
+        champion = find_champion(context.project)
+        scored = score(context, parts, fit, champion)
+        evaluation = evaluate(context, scored, fit)
+        verdict = decide(context, scored, fit, champion)
+        outcome = Judged(run, champion, snapshot, fit, evaluation, verdict)
+        if dry_run or verdict.policy == "unchanged":
+            return outcome.unreleased(dry_run=dry_run)
+        manifest = Manifest(
+            project=context.project,
+            model=fit.chosen,
+            snapshot=snapshot,
+            split=parts,
+            spec=context.spec,
+            validation=validation,
+            fit=fit,
+            evaluation=evaluation,
+            code=describe_code(context.code),
+        )
+        page = report(context, manifest, verdict, next_label(context.project, manifest))
+        version = register(context, manifest, verdict, page)
+        try:
+            return outcome.released(version, release(context, version, verdict), page)
+        except Conflict as conflict:
+            if attempt == RELEASE_ATTEMPTS:
+                raise
+            logger.warning("%s Judging again, against the new champion.", conflict.message)
+    raise RuntimeError("RELEASE_ATTEMPTS must be at least 1")
+
+
+class Judged(NamedTuple):
+    """A judged candidate, on its way to the run's outcome."""
+
+    run: OpenRun
+    champion: ChampionRef
+    snapshot: Snapshot
+    fit: FitReport
+    evaluation: EvaluationReport
+    verdict: Verdict
+
+    def unreleased(self, *, dry_run: bool) -> RunOutcome:
+        """Return the outcome of a run that registers nothing."""
+        status = "dry_run" if dry_run else "unchanged"
+        return self._outcome(status=status, version=None, champion=self.champion.label, released=False)
+
+    def released(self, version: VersionRef, done: ReleaseOutcome, page: ReportRef) -> RunOutcome:
+        """Return the outcome of a run that registered a version, released or not."""
+        status = "released" if done.released else {"HOLD": "held", "REJECT": "rejected"}[self.verdict.decision]
+        champion = version.label if done.released else self.champion.label
+        return self._outcome(
+            status=status, version=version.label, champion=champion, released=done.released, report=page.page
+        )
+
+    def _outcome(self, **fields: Any) -> RunOutcome:
+        return RunOutcome(
+            run_id=self.run.context.run_id,
+            project=self.run.context.project,
+            decision=self.verdict.decision,
+            verdict=self.verdict,
+            evaluation=self.evaluation,
+            fit=self.fit,
+            snapshot=self.snapshot,
+            seconds=0.0,
+            **fields,
+        )

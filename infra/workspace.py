@@ -1,0 +1,31 @@
+"""The store and the registry of this process, opened once from its settings."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from infra.artifacts.store import BlobStore, open_store
+from infra.registry.registry import Registry, open_registry
+from infra.settings import Settings, load_settings
+
+
+class Workspace(NamedTuple):
+    """What a step reads from and writes to."""
+
+    settings: Settings
+    store: BlobStore
+    registry: Registry
+
+
+@lru_cache(maxsize=1)
+def open_workspace() -> Workspace:
+    """Return this process's workspace; the first call opens the store and brings the database's schema up to date.
+
+    Raises
+    ------
+    SettingsError
+        A `KEEPFIT_…` variable is wrong.
+    StoreError, RegistryError
+        The store or the database cannot be reached or used.
+    """
+    settings = load_settings()
+    return Workspace(settings, open_store(settings.store, settings.store_deadline_s), open_registry(settings.database))

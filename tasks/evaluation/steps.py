@@ -1,0 +1,81 @@
+"""The steps of evaluation: what the candidate is worth, and whether it may go."""
+
+import logging
+
+from tasks.contracts.champions import ChampionRef
+from tasks.contracts.evaluation import EvaluationReport, GateCheck, ScoredRows, Verdict
+from tasks.contracts.models import FitReport
+from tasks.contracts.runs import RunContext
+from tasks.policies import step
+from tasks.workbench import PNG, opened
+
+logger = logging.getLogger(__name__)
+
+
+@step
+def evaluate(run: RunContext, scored: ScoredRows, fit: FitReport) -> EvaluationReport:
+    """Return the candidate's metrics with their intervals, beside those of the others, and the pictures."""
+    import json
+
+    from tasks.evaluation.answers import read_answers
+    from tasks.evaluation.evaluate import evaluate_rows
+    from tasks.evaluation.pictures import draw_pictures
+
+    with opened(run) as bench:
+        table = read_answers(bench.read_frame(scored.answers), scored, bench.spec)
+        numbers = evaluate_rows(bench.spec, table, scored, fit.class_prior)
+        history = json.loads(bench.store.read(fit.history)) if fit.history else None
+        drawn = draw_pictures(bench.spec, table, numbers, selection=fit.selection, history=history)
+        pictures = {title: bench.store.put_bytes(data, PNG) for title, data in drawn.items()}
+        first = numbers.metrics[0]
+        logger.info("%s %.3f [%.3f, %.3f] on %d test rows", first.metric, first.value, first.low, first.high, first.n)
+        return numbers.with_pictures(pictures)
+
+
+@step
+def decide(run: RunContext, scored: ScoredRows, fit: FitReport, champion: ChampionRef) -> Verdict:
+    """Return the gate's verdict; judging uses up the test rows a little, and that is counted."""
+    from infra.registry.records import Fencing
+    from tasks.evaluation import gate
+    from tasks.evaluation.answers import read_answers
+
+    with opened(run) as bench:
+        fencing = Fencing(run.run_id, run.project, run.fence)
+        uses = bench.registry.record_test_use(fencing, run.project, scored.test_digest, fit.chosen.content)
+        table = read_answers(bench.read_frame(scored.answers), scored, bench.spec)
+        if champion.label is None:
+            verdict = gate.decide_first(
+                bench.spec, table, scored, class_prior=fit.class_prior, champion_seq=champion.seq, test_uses=uses
+            )
+        else:
+            verdict = gate.decide(
+                bench.spec,
+                table,
+                scored,
+                champion_seq=champion.seq,
+                champion_label=champion.label,
+                test_uses=uses,
+            )
+    verdict = hold_if_withdrawn(verdict, champion)
+    logger.info("%s: %s", verdict.decision, verdict.summary)
+    return verdict
+
+
+def hold_if_withdrawn(verdict: Verdict, champion: ChampionRef) -> Verdict:
+    """Return HOLD for a model that somebody rolled back from, whatever its figures; any other verdict as it is."""
+    if verdict.decision != "PROMOTE" or verdict.candidate_content not in champion.withdrawn:
+        return verdict
+    check = GateCheck(
+        name="not withdrawn",
+        kind="integrity",
+        status="inconclusive",
+        detail="somebody rolled back from this very model; `keepfit history` says why",
+    )
+    return verdict.model_copy(
+        update={
+            "decision": "HOLD",
+            "checks": (check, *verdict.checks),
+            "summary": "It passes, but it is a model that somebody rolled back from.",
+            "next_step": "If it may serve again, release it by hand: keepfit promote VERSION --why …",
+        }
+    )

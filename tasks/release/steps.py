@@ -1,0 +1,86 @@
+"""The steps that make a candidate a version, write its page and move the champion."""
+
+import logging
+
+from infra.registry.records import Fencing
+from tasks.contracts.evaluation import Verdict
+from tasks.contracts.release import Manifest, ReleaseOutcome, ReportRef, VersionRef
+from tasks.contracts.runs import RunContext
+from tasks.policies import references_in, step
+from tasks.release.versions import version_key
+from tasks.workbench import HTML, JSON, opened
+
+logger = logging.getLogger(__name__)
+
+
+@step
+def report(run: RunContext, manifest: Manifest, verdict: Verdict, label: str) -> ReportRef:
+    """Return the self-contained HTML page of a version: the verdict first, then the evidence."""
+    from tasks.release.page import render_report
+
+    with opened(run) as bench:
+        page = render_report(label, bench.spec, manifest, verdict, read=bench.store.read)
+        return ReportRef(page=bench.store.put_bytes(page.encode(), HTML), label=label)
+
+
+@step
+def register(run: RunContext, manifest: Manifest, verdict: Verdict, page: ReportRef) -> VersionRef:
+    """Return the version under which the candidate and all its evidence are known."""
+    with opened(run) as bench:
+        stored = bench.store.put_bytes(manifest.model_dump_json().encode(), JSON)
+        row = bench.registry.register_version(
+            Fencing(run.run_id, run.project, run.fence),
+            project=run.project,
+            key=version_key(manifest),
+            manifest=stored,
+            content=manifest.model.content,
+            payload={"report": page.page.model_dump(mode="json")},
+            verdict=verdict.model_dump(mode="json"),
+            decision=verdict.decision,
+            test_digest=verdict.test_digest,
+            blobs=[stored, *references_in(manifest), page.page],
+        )
+        logger.info("registered as %s@%d", run.project, row.number)
+        return VersionRef(
+            project=run.project, number=row.number, manifest=stored, content=row.content, created_at=row.created_at
+        )
+
+
+@step
+def release(run: RunContext, version: VersionRef, verdict: Verdict) -> ReleaseOutcome:
+    """Make the version champion where the verdict says so; otherwise the champion stays."""
+    if verdict.decision != "PROMOTE":
+        return ReleaseOutcome(
+            released=False,
+            version=version.label,
+            seq=verdict.champion_seq,
+            detail=f"{verdict.decision}: {verdict.summary}",
+        )
+    with opened(run) as bench:
+        row = bench.registry.release(
+            project=run.project,
+            number=version.number,
+            expected_seq=verdict.champion_seq,
+            kind="promote",
+            why=verdict.summary,
+            actor="gate",
+            fencing=Fencing(run.run_id, run.project, run.fence),
+            evidence=verdict.model_dump(mode="json"),
+        )
+    logger.info("%s is champion", version.label)
+    return ReleaseOutcome(released=True, version=version.label, seq=row.seq)
+
+
+def next_label(project: str, manifest: Manifest) -> str:
+    """Return the label that registering this manifest gives: the known one, or the next free number.
+
+    One run is in flight per project and only runs register, so the number cannot be taken in between.
+    """
+    from infra.workspace import open_workspace
+
+    registry = open_workspace().registry
+    key = version_key(manifest)
+    versions = registry.versions(project)
+    known = [row.number for row in versions if row.key == key]
+    number = known[0] if known else max((row.number for row in versions), default=0) + 1
+    return f"{project}@{number}"

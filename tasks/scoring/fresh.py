@@ -1,0 +1,122 @@
+"""A fresh process in which stored models must load and answer: `python -m tasks.scoring.fresh < request.json`.
+
+What it proves is that a model can be served from its artifact alone, without anything that training left in memory.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from infra.artifacts.reference import ArtifactRef
+from infra.artifacts.store import BlobStore, open_store
+from infra.errors import IntegrityError
+from infra.frames import read_parquet, write_parquet
+from infra.settings import load_settings
+from tasks.contracts.evaluation import ScoredModel
+from tasks.contracts.frozen import Contract
+from tasks.contracts.models import ModelRef
+from tasks.contracts.project import ProjectSpec
+from tasks.models.loading import load_model
+from tasks.scoring.answers import add_answers, frame_answers
+
+LATENCY_DRAWS = 30
+TIMEOUT_S = 1800.0
+
+
+class Contender(Contract):
+    """One model to ask."""
+
+    role: str
+    label: str
+    model: ModelRef
+
+
+class Request(Contract):
+    """What the fresh process is asked."""
+
+    spec: ArtifactRef
+    rows: ArtifactRef
+    contenders: tuple[Contender, ...]
+    output: str
+
+
+class Reply(Contract):
+    """What it answers, beside the table in `Request.output`."""
+
+    models: tuple[ScoredModel, ...]
+
+
+def ask_fresh_process(request: Request) -> Reply:
+    """Run the request in a new Python process and return its reply.
+
+    Raises
+    ------
+    IntegrityError
+        A model did not load or answer there.
+    """
+    command = [sys.executable, "-m", "tasks.scoring.fresh"]
+    text = request.model_dump_json()
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        last = "\n".join(done.stderr.strip().splitlines()[-3:])
+        raise IntegrityError(
+            f"A stored model did not load and answer in a fresh process (exit {done.returncode}): {last}",
+            remedy="Nothing was released. Train again; `keepfit doctor` tells whether the store is sound.",
+        )
+    return Reply.model_validate_json(done.stdout.splitlines()[-1])
+
+
+def answer(request: Request, store: BlobStore, scratch: Path) -> Reply:
+    """Load each model from the store, let it answer all rows, and write the table of answers."""
+    spec = ProjectSpec.model_validate_json(store.read(request.spec))
+    rows = read_parquet(store.fetch(request.rows, scratch / "rows.parquet"))
+    table = frame_answers(rows, spec)
+    features = rows[list(spec.features)]
+    models = []
+    for place, contender in enumerate(request.contenders):
+        artifact = contender.model.artifact
+        path = store.fetch(artifact, scratch / f"model-{place}")
+        model = load_model(path, expected_content=contender.model.content)
+        table = add_answers(table, f"{contender.role}:{contender.label}", model, features)
+        models.append(
+            ScoredModel(
+                role=contender.role,
+                label=contender.label,
+                artifact=artifact.digest,
+                content=contender.model.content,
+                latency_ms=measure_latency(model, features),
+                size_bytes=artifact.size_bytes,
+            )
+        )
+    write_parquet(table, Path(request.output))
+    return Reply(models=tuple(models))
+
+
+def measure_latency(model: Any, features: pd.DataFrame) -> float:
+    """Return the median time of an answer for one row, in milliseconds, after one to warm up."""
+    row = features.iloc[:1]
+    times = []
+    for _ in range(LATENCY_DRAWS + 1):
+        started = time.perf_counter()
+        model.predict(row)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:]) * 1000
+
+
+def main() -> None:
+    """Answer the request on standard input."""
+    settings = load_settings()
+    request = Request.model_validate_json(sys.stdin.read())
+    with tempfile.TemporaryDirectory(prefix="keepfit-fresh-") as scratch:
+        reply = answer(request, open_store(settings.store, settings.store_deadline_s), Path(scratch))
+    sys.stdout.write(reply.model_dump_json() + "\n")
+
+
+if __name__ == "__main__":
+    main()

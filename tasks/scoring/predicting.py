@@ -1,0 +1,54 @@
+"""A model's answers as rows that people keep: each names the version that made it."""
+
+from typing import Any
+
+import pandas as pd
+
+from infra.errors import DataError, name_values
+from tasks.contracts.project import ProjectSpec
+
+
+def select_features(rows: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
+    """Return the project's feature columns in the project's order.
+
+    Raises
+    ------
+    DataError
+        A feature column is missing, or there is no row.
+    """
+    missing = [name for name in spec.features if name not in rows.columns]
+    if missing:
+        raise DataError(
+            f"{spec.name}: expected the columns {name_values(spec.features, 20)}; missing: {name_values(missing)}.",
+            remedy=f"Received: {name_values(rows.columns, 20)}. Names count exactly.",
+        )
+    if rows.empty:
+        raise DataError(f"{spec.name}: expected rows to answer, received none.", remedy="Is it the right file?")
+    return rows[list(spec.features)]
+
+
+def predict_rows(
+    model: Any, rows: pd.DataFrame, features: pd.DataFrame, spec: ProjectSpec, version: str
+) -> pd.DataFrame:
+    """Return one answer a row: its id where there is one, the prediction, probabilities, and the version.
+
+    Parameters
+    ----------
+    model
+        A fitted model with `predict`, `predict_proba` and `classes`.
+    rows
+        What came in; its row id column is carried over.
+    features
+        The same rows as the model wants them.
+    """
+    answers = pd.DataFrame(index=range(len(rows)))
+    if spec.row_id and spec.row_id in rows.columns:
+        answers[spec.row_id] = rows[spec.row_id].to_numpy()
+    if model.classes:
+        scores = model.predict_proba(features)
+        answers["prediction"] = pd.Series(model.classes, dtype=object).to_numpy()[scores.argmax(axis=1)]
+        for place, name in enumerate(model.classes):
+            answers[f"p_{name}"] = scores[:, place]
+    else:
+        answers["prediction"] = model.predict(features)
+    return answers.assign(version=version)

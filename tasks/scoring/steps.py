@@ -1,0 +1,57 @@
+"""The step of scoring: all models answer the frozen test rows, in one fresh process."""
+
+import logging
+
+from tasks.contracts.champions import ChampionRef
+from tasks.contracts.data import SplitRef
+from tasks.contracts.evaluation import ScoredRows
+from tasks.contracts.models import FitReport
+from tasks.contracts.release import Manifest
+from tasks.contracts.runs import RunContext
+from tasks.policies import step
+from tasks.scoring.answers import seen_by_champion
+from tasks.scoring.fresh import Contender, Request, ask_fresh_process
+from tasks.workbench import Workbench, opened
+
+logger = logging.getLogger(__name__)
+
+
+@step
+def score(run: RunContext, parts: SplitRef, fit: FitReport, champion: ChampionRef) -> ScoredRows:
+    """Return the answers of candidate, champion and the models beside, on the same test rows."""
+    from infra.frames import read_parquet
+
+    with opened(run) as bench:
+        manifest = _read_manifest(bench, champion)
+        contenders = [Contender(role="candidate", label=fit.chosen.candidate, model=fit.chosen)]
+        if manifest and champion.label:
+            contenders.append(Contender(role="champion", label=champion.label, model=manifest.model))
+        contenders += [Contender(role="beside", label=model.candidate, model=model) for model in fit.beside]
+        output = bench.scratch / "answers.parquet"
+        reply = ask_fresh_process(
+            Request(spec=run.spec, rows=parts.test, contenders=tuple(contenders), output=str(output))
+        )
+        table = read_parquet(output)
+        table["comparable"] = ~_seen(bench, parts, manifest)
+        logger.info("%d models answered %d test rows", len(reply.models), len(table))
+        return ScoredRows(
+            test_digest=parts.test_digest,
+            answers=bench.save_frame(table),
+            models=reply.models,
+            classes=fit.chosen.classes,
+            rows=len(table),
+            excluded_rows=int((~table["comparable"]).sum()),
+        )
+
+
+def _read_manifest(bench: Workbench, champion: ChampionRef) -> Manifest | None:
+    return Manifest.model_validate_json(bench.store.read(champion.manifest)) if champion.manifest else None
+
+
+def _seen(bench: Workbench, parts: SplitRef, manifest: Manifest | None):  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    if manifest is None or manifest.split.train == parts.train:
+        return np.zeros(parts.test_rows, dtype=bool)
+    trained_on = bench.read_frame(manifest.split.train)
+    return seen_by_champion(bench.read_frame(parts.test), trained_on, bench.spec).to_numpy()

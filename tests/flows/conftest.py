@@ -1,0 +1,94 @@
+"""A Prefect server for the whole session, and processes that run `keepfit` against it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from flows.local_server import LocalServer
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = LocalServer(tmp_path_factory.mktemp("prefect"))
+    server.wait()
+    yield server.url
+    server.stop()
+
+
+class Zygote:
+    """Runs `keepfit` commands in real processes that are ready in milliseconds."""
+
+    def __init__(self, prefect_url: str, home: Path) -> None:
+        environment = {**os.environ, "PREFECT_API_URL": prefect_url, "PREFECT_HOME": str(home)}
+        environment |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
+        environment |= {"PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,infra"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.flows.zygote"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+        )
+        assert self._reply() == {"ready": True}
+
+    def _reply(self) -> dict[str, object]:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def run(self, arguments: list[str], environment: dict[str, str], log: Path) -> int:
+        assert self.process.stdin is not None
+        request = {"arguments": arguments, "environment": environment, "log": str(log)}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(str(self._reply()["exit"]))
+
+    def stop(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=10)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def zygote(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    zygote = Zygote(prefect_url, tmp_path_factory.mktemp("prefect-client"))
+    yield zygote
+    zygote.stop()
+
+
+@dataclass
+class Place:
+    """One KEEPFIT_HOME, and the commands run in it."""
+
+    zygote: Zygote
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def keepfit(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Run a command; return its exit code (negative: the signal that ended it) and what it printed."""
+        log = self.home / "command.log"
+        log.unlink(missing_ok=True)
+        base = {"KEEPFIT_HOME": str(self.home), "COLUMNS": "200", "KEEPFIT_ACTOR": "tester"}
+        code = self.zygote.run(list(arguments), {**base, **self.environment, **environment}, log)
+        return code, log.read_text() if log.exists() else ""
+
+    def answer(self, *arguments: str) -> object:
+        """Run a command that must succeed, with --json, and return its answer."""
+        code, text = self.keepfit(*arguments, "--json")
+        assert code == 0, text
+        return json.loads(text[min(text.find(start) for start in "[{" if start in text) :])
+
+
+@pytest.fixture
+def place(zygote: Zygote, tmp_path: Path) -> Place:
+    return Place(zygote, tmp_path)

@@ -1,0 +1,89 @@
+"""kill -9 at every named fault point of a run, and what must hold afterwards (FAULTS.md rows 1, 2 and 14)."""
+
+import signal
+
+import pytest
+
+from infra.artifacts.store import open_store
+from infra.faults import POINTS
+from infra.registry.registry import Registry, open_registry
+from tests.flows.conftest import Place
+
+KILLED = -signal.SIGKILL
+
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("crashes")]
+
+
+def open_place(place: Place) -> Registry:
+    return open_registry(f"sqlite:///{place.home / 'registry.db'}")
+
+
+def assert_sound(place: Place) -> None:
+    """I1, I2, I5, I6, I8: one loadable champion or none, every known blob there and whole, no run left in flight."""
+    store = open_store((place.home / "store").as_uri())
+    with open_place(place) as registry:
+        stored = {blob.digest for blob in store.list_blobs()}
+        for ref in registry.known_blobs():
+            assert ref.digest in stored
+            store.read(ref)
+        history = registry.history("iris")
+        champion = registry.champion("iris")
+        assert champion.seq == len(history)
+        assert [row.seq for row in history] == list(range(1, len(history) + 1))
+        if champion.version is not None:
+            assert registry.version("iris", champion.version).decision == "PROMOTE"
+            released = [row for row in registry.audit("iris", limit=1000) if row.action == "release"]
+            assert len(released) == len(history)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_after_kill_9_at_any_point_the_next_run_finishes_with_one_version(point: str, place: Place) -> None:
+    code, said = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT=point)
+    assert code == KILLED, f"the fault did not fire: {said}"
+    assert_sound(place)
+
+    code, said = place.keepfit("run", "iris")
+    assert code == 0, said
+    assert "died without a word" in said
+    assert_sound(place)
+    with open_place(place) as registry:
+        assert [row.number for row in registry.versions("iris")] == [1]
+        assert registry.champion("iris").version == 1
+        states = sorted(run.state for run in registry.runs("iris"))
+        assert states == ["completed", "crashed"]
+
+
+def test_a_run_after_a_crash_finds_the_finished_steps(place: Place) -> None:
+    code, _ = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT="score.start")
+    assert code == KILLED
+    with open_place(place) as registry:
+        (dead,) = registry.runs("iris")
+        finished = {row.step: row.key for row in registry.steps(dead.run_id)}
+    assert set(finished) == {"validate", "split", "train"}
+
+    code, said = place.keepfit("run", "iris")
+    assert code == 0, said
+    with open_place(place) as registry:
+        alive = registry.runs("iris")[0]
+        assert {row.step for row in registry.steps(alive.run_id)} == {"score", "evaluate", "decide", "report"}
+
+
+def test_a_flipped_byte_in_the_champion_is_never_served(place: Place) -> None:
+    assert place.keepfit("run", "iris")[0] == 0
+    shown = place.answer("show", "iris@1")
+    assert isinstance(shown, dict)
+    digest = shown["manifest"]["model"]["artifact"]["digest"]
+    path = place.home / "store" / "sha256" / digest[:2] / digest
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+    rows = place.home / "rows.csv"
+    rows.write_text("sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n")
+    code, said = place.keepfit("predict", "iris", str(rows))
+    assert code == 1
+    assert digest[:12] in said
+    assert not rows.with_name("rows.predictions.csv").exists()
+    code, said = place.keepfit("doctor")
+    assert code == 1
