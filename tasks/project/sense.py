@@ -5,12 +5,13 @@ Works on the raw data, so that these problems are told together with wrong types
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from infra.suggestion import suggest
+from tasks.contracts.project import ColumnType
 from tasks.project.problems import Path, Problem, show_received
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ _FITS = {
     "max_length": ("text",),
 }
 _VALUE_TYPES: dict[str, tuple[type, ...]] = {"category": (str, int, float), "integer": (int,), "boolean": (bool,)}
+_TYPES = get_args(ColumnType)
 _TARGETS = ("category", "boolean", "integer", "number")
 _CRON_FIELDS = ("minute 0-59", "hour 0-23", "day of month 1-31", "month 1-12", "day of week 0-7")
 
@@ -56,10 +58,14 @@ def _columns(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _check_columns(data: dict[str, Any]) -> Iterator[Problem]:
     for name, column in _columns(data).items():
-        kind, place = column.get("type"), ("columns", name)
-        if kind in _VALUE_TYPES or kind in _TARGETS or kind in {"text", "datetime"}:
-            yield from _check_fit(column, str(kind), place)
-        if kind == "datetime" and column.get("feature") is not False and name not in (data.get("time"), data.get("row_id")):
+        kind, place = read_at(column, str, "type"), ("columns", name)
+        if kind is not None and kind in _TYPES:
+            yield from _check_fit(column, kind, place)
+        if (
+            kind == "datetime"
+            and column.get("feature") is not False
+            and name not in (data.get("time"), data.get("row_id"))
+        ):
             said = "no model takes a date and time as it is: mark it `feature: false`, and give its parts as columns."
             yield Problem((*place, "type"), said)
         low, high = column.get("min"), column.get("max")
@@ -90,14 +96,15 @@ def _check_target(data: dict[str, Any]) -> Iterator[Problem]:
     column = _columns(data).get(target or "")
     if target is None or column is None:
         return
-    if column.get("type") in {"text", "datetime"}:
-        said = f"the target's type is one of {', '.join(_TARGETS)}; received {column['type']}."
+    kind = read_at(column, str, "type")
+    if kind in _TYPES and kind not in _TARGETS:
+        said = f"the target's type is one of {', '.join(_TARGETS)}; received {kind}."
         yield Problem(("columns", target, "type"), said)
     if isinstance(column.get("null_share"), int | float) and column["null_share"] > 0:
         said = "a row without its target can neither train nor test: leave 0, and let validation.quarantine_share set such rows aside."
         yield Problem(("columns", target, "null_share"), said)
     positive = read_at(data, object, "evaluation", "positive")
-    allowed = column.get("allowed") or ([True, False] if column.get("type") == "boolean" else None)
+    allowed = column.get("allowed") or ([True, False] if kind == "boolean" else None)
     if positive is not None and isinstance(allowed, list) and not _is_among(positive, allowed):
         yield _not_among(("evaluation", "positive"), positive, f"the values of {target}", allowed)
     for key in ("row_id", "time"):
@@ -130,7 +137,7 @@ def _check_split(data: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(("split", "column"), f"{column!r} is the target: rows must not be split by what is predicted.")
     if column is not None and method == "random":
         yield Problem(("split", "column"), "stands only with method ordered or grouped; the method is random.")
-    kind = _columns(data).get(column or "", {}).get("type")
+    kind = read_at(_columns(data), str, column or "", "type")
     if method == "ordered" and kind in {"category", "text", "boolean"}:
         said = f"expected a column of type datetime, integer or number to order by; {column!r} is of type {kind}."
         yield Problem(("split", "column"), said)
