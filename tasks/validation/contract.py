@@ -168,8 +168,12 @@ def _find_broken(rule: Rule, answer: Answer, batch: pd.DataFrame) -> Mask | None
 def _give_examples(rule: Rule, rows: Mask | None) -> str:
     if rows is None or rule.cells is None:
         return ""
-    values = pd.unique(rule.cells[rows].astype(object).head(1000))[:EXAMPLES]
-    return name_values([str(value)[:EXAMPLE_LETTERS] for value in values])
+    cells = rule.cells[rows].astype(object).head(1000)
+    return name_values(dict.fromkeys(_shorten(cell) for cell in cells), limit=EXAMPLES)
+
+
+def _shorten(cell: Any) -> str | float | bool:
+    return cell if isinstance(cell, (float, int)) else str(cell)[:EXAMPLE_LETTERS]
 
 
 def _accept(conformed: dict[str, Conformed], spec: ProjectSpec, broken: Mask) -> pd.DataFrame:
@@ -254,7 +258,8 @@ def _explain_broken(
 
 def _describe_failure(finding: _Finding) -> str:
     about = finding.rule.column or "table"
-    rows = f"; {finding.check.failed_rows} rows" if finding.check.failed_rows else ""
+    count = finding.check.failed_rows
+    rows = f"; {count} row{'s' if count > 1 else ''}" if count else ""
     examples = f", e.g. {finding.examples}" if finding.examples else ""
     return f"{about}: {finding.check.detail} ({finding.rule.expectation}){rows}{examples}"
 

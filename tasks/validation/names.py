@@ -21,8 +21,8 @@ def compare_names(received: Sequence[str], declared: Sequence[str]) -> tuple[lis
 def explain_missing(name: str, unknown: Iterable[str]) -> str:
     """Say in words that a column is missing, and which unknown one may be meant.
 
-    >>> explain_missing("café", ["cafe\\u0301"])
-    "'café' is missing; 'café' looks the same but is written with other characters (U+0065 U+0301, expected U+00E9)"
+    >>> explain_missing("petal_width", ["petal_lenght", "petal_widht"])
+    "'petal_width' is missing. Did you mean 'petal_widht'?"
     """
     unknown = list(unknown)
     twin = next((other for other in unknown if _skeleton(other) == _skeleton(name)), None)

@@ -79,7 +79,7 @@ def compile_contract(spec: ProjectSpec, raw_frame: pd.DataFrame, conformed: Mapp
 
 
 def _exists(name: str) -> Rule:
-    return Rule("expect_column_to_exist", {"column": name}, name, "the column is there")
+    return Rule("expect_column_to_exist", {"column": name}, name, "the column")
 
 
 def _row_count(min_rows: int) -> Rule:
@@ -114,7 +114,7 @@ def _rules_of_cells(
             "expect_column_values_to_be_in_set",
             {"column": readable, "value_set": [True]},
             name,
-            f"each value is {TYPE_WORDS[column.type]}",
+            TYPE_WORDS[column.type],
             breaks=lambda: part.unreadable,
             reason=f"{name}: not {TYPE_WORDS[column.type]}",
             cells=raw,
@@ -136,7 +136,7 @@ def _present(name: str, received: str, null_share: float, missing: pd.Series) ->
             "expect_column_values_to_not_be_null",
             arguments,
             name,
-            "no value is missing",
+            "no missing value",
             breaks=lambda: missing.to_numpy(dtype=bool),
             reason=f"{name}: missing",
         )
@@ -206,7 +206,7 @@ def _unique(name: str, values: pd.Series) -> Rule:
         "expect_column_values_to_be_unique",
         {"column": name},
         name,
-        "no value twice",
+        "different values",
         breaks=lambda: (values.duplicated(keep=False) & values.notna()).to_numpy(dtype=bool),
         reason=f"{name}: the value occurs more than once",
         cells=values,
