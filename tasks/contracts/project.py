@@ -183,11 +183,17 @@ class Preparation(Contract):
 class Network(Contract):
     """A Keras network and how it is trained."""
 
-    build: Reference = Field(description="`module:function(params) -> compiled keras.Model` in the project's folder.")
+    build: Reference = Field(
+        description="`module:function(shape, params) -> compiled keras.Model` in the project's folder; shape.inputs, "
+        "shape.classes and shape.vocabulary say what the rows are like after preparation."
+    )
     epochs: Positive = Field(10, description="How often training sees all its rows.")
     batch_size: Positive = Field(32, description="Rows a step of training.")
     validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="Share of the training rows that only watches."
+        0.0, description="Share of the training rows that only watches: their metrics per epoch are kept."
+    )
+    refit: bool = Field(
+        True, description="After watching, train anew on all training rows; false: keep the network that was watched."
     )
 
 

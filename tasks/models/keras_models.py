@@ -1,6 +1,7 @@
 """Keras candidates: the project's network behind the same preprocessing as scikit-learn's."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -82,19 +83,48 @@ class KerasRecipe:
     columns: InputColumns
     load: Load
 
-    def fit(self, rows: Rows, on_epoch: OnEpoch | None = None) -> KerasModel:
-        """Return the network fitted on these rows; the ones that only watch are parted as the project parts rows."""
+    def fit(self, rows: Rows, on_epoch: OnEpoch | None = None, *, watch: bool = True) -> KerasModel:
+        """Return the network fitted on these rows and nothing else.
+
+        The share that watches is parted from them as the project parts rows. It never decides anything, so by
+        default (`network.refit`) the network is trained once more from the same seed, on all rows.
+
+        Parameters
+        ----------
+        rows
+            Training rows.
+        on_epoch
+            Told of each epoch, of both trainings.
+        watch
+            False where nobody looks at the metrics per epoch: a training that is followed by another is left out.
+        """
+        spec = self._network
+        every = np.arange(len(rows))
+        if spec.validation_share == 0 or (spec.refit and not watch):
+            return self._train(rows, every, None, on_epoch)
+        fit, held = hold_out(
+            rows.target, rows.by, self.spec.split, share=spec.validation_share, seed=self.spec.seed
+        )
+        if not spec.refit:
+            return self._train(rows, fit, held, on_epoch)
+        first, second = _count_on(on_epoch, spec.epochs)
+        watched = self._train(rows, fit, held, first)
+        refitted = self._train(rows, every, None, second)
+        again = {f"refit_{name}": values for name, values in refitted.history.items()}
+        return replace(refitted, history={**watched.history, **again})
+
+    def _train(self, rows: Rows, fit: Array, held: Array | None, on_epoch: OnEpoch | None) -> KerasModel:
         compute = self.spec.compute
         keras = start_keras(compute.threads)
         device = choose_device(compute, project=self.spec.name)
         classes, numbers = np.unique(rows.target, return_inverse=True)
-        fit, watch = self._part(rows)
         prepare = self._preparation()
-        inputs = as_matrix(rows.take(fit).inputs if prepare is None else prepare.fit_transform(rows.take(fit).inputs))
+        shown = rows.take(fit).inputs
+        inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown))
         watched = None
-        if watch is not None:
-            seen = rows.take(watch).inputs
-            watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[watch])
+        if held is not None:
+            seen = rows.take(held).inputs
+            watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with keras.device(device):
             network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
             history = train_network(
@@ -116,12 +146,6 @@ class KerasRecipe:
     @property
     def _vocabulary(self) -> int:
         return self.spec.preparation_of(self.name).text.vocabulary
-
-    def _part(self, rows: Rows) -> tuple[Array, Array | None]:
-        share = self._network.validation_share
-        if share == 0:
-            return np.arange(len(rows)), None
-        return hold_out(rows.target, rows.by, self.spec.split, share=share, seed=self.spec.seed)
 
     def _preparation(self) -> Any:
         from sklearn.pipeline import Pipeline
@@ -153,6 +177,21 @@ class KerasRecipe:
                 f"received a network with {width}.",
                 remedy="The build function is told the number of classes: `shape.classes`.",
             )
+
+
+def _count_on(on_epoch: OnEpoch | None, epochs: int) -> tuple[OnEpoch | None, OnEpoch | None]:
+    """Return the listeners of two trainings that are told as one of twice the epochs."""
+    if on_epoch is None:
+        return None, None
+    tell = on_epoch
+
+    def first(epoch: int, of: int, metrics: Mapping[str, float]) -> None:
+        tell(epoch, 2 * of, metrics)
+
+    def second(epoch: int, of: int, metrics: Mapping[str, float]) -> None:
+        tell(epochs + epoch, 2 * of, metrics)
+
+    return first, second
 
 
 def network_config(network: Any) -> dict[str, Any]:

@@ -2,6 +2,10 @@
 
 import logging
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +13,9 @@ from infra.errors import TrainingFailed
 from tasks.contracts.project import Compute
 
 logger = logging.getLogger(__name__)
+
+_CHATTER = (b"I0000 ", b"WARNING: All log messages before absl::InitializeLog()")
+"""What TensorFlow's C++ part says of its build at import, past every setting that is there to silence it."""
 
 
 def start_keras(threads: int) -> Any:
@@ -20,7 +27,7 @@ def start_keras(threads: int) -> Any:
     tensorflow = _import_tensorflow()
     import keras
 
-    in_use = tensorflow.config.threading.get_intra_op_parallelism_threads()
+    in_use = threads_in_use()
     if in_use != threads:
         try:
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
@@ -33,7 +40,7 @@ def start_keras(threads: int) -> Any:
 
 
 def threads_in_use() -> int:
-    """Return the CPU threads that TensorFlow runs with."""
+    """Return the CPU threads that TensorFlow runs with; 0: as many as it likes."""
     return int(_import_tensorflow().config.threading.get_intra_op_parallelism_threads())
 
 
@@ -60,12 +67,29 @@ def choose_device(compute: Compute, *, project: str) -> str:
 
 @lru_cache(maxsize=1)
 def _import_tensorflow() -> Any:
-    # Its C++ part writes notes about the build to stderr, past Python's logging: errors only, unless told otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    import tensorflow
+    with _without_chatter():
+        import tensorflow
 
-    tensorflow.config.experimental.enable_op_determinism()
-    for gpu in tensorflow.config.list_physical_devices("GPU"):
-        tensorflow.config.experimental.set_memory_growth(gpu, True)
+        tensorflow.config.experimental.enable_op_determinism()
+        for gpu in tensorflow.config.list_physical_devices("GPU"):
+            tensorflow.config.experimental.set_memory_growth(gpu, True)
     return tensorflow
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Hold back stderr and let through what is not chatter afterwards."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            os.write(2, b"".join(line for line in held if not line.startswith(_CHATTER)))
