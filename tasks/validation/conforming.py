@@ -54,7 +54,7 @@ def settle_types(frame: pd.DataFrame) -> pd.DataFrame:
         for name in frame.columns
         if str(frame[name].dtype) in plain and not frame[name].hasnans
     }
-    return frame.astype(settled)
+    return frame.astype(settled) if settled else frame
 
 
 def readable_type(column: Column) -> str:

@@ -177,8 +177,10 @@ def _shorten(cell: Any) -> str | float | bool:
 
 
 def _accept(conformed: dict[str, Conformed], spec: ProjectSpec, broken: Mask) -> pd.DataFrame:
-    columns = {name: conformed[name].values[~broken].reset_index(drop=True) for name in spec.columns}
-    return settle_types(pd.DataFrame(columns))
+    columns = {name: conformed[name].values for name in spec.columns}
+    if broken.any():
+        columns = {name: values[~broken].reset_index(drop=True) for name, values in columns.items()}
+    return settle_types(pd.DataFrame(columns, copy=False))
 
 
 def _set_aside(raw: pd.DataFrame, broken: Mask, findings: Sequence[_Finding], hints: Sequence[str]) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def compile_contract(spec: ProjectSpec, raw_frame: pd.DataFrame, conformed: Mapp
             rules.append(_unique(name, part.values))
     rules.append(_row_count(spec.validation.min_rows))
     rules += [_extra(asked) for asked in spec.validation.expectations]
-    return Contract(tuple(rules), pd.DataFrame(batch, index=pd.RangeIndex(len(raw_frame))))
+    return Contract(tuple(rules), pd.DataFrame(batch, index=pd.RangeIndex(len(raw_frame)), copy=False))
 
 
 def _exists(name: str) -> Rule:
@@ -102,11 +102,10 @@ def _rules_of_cells(
     name: str, column: Column, part: Conformed, raw: pd.Series, batch: dict[str, pd.Series]
 ) -> list[Rule]:
     """Type and missing values: questions to the cells as received, before they become values."""
-    missing = raw.isna()
     received = name
     if part.unreadable.any():
         received = _free_name(f"{name} as received", batch)
-        batch[received] = raw.astype(object).where(~missing, None)
+        batch[received] = raw.astype(object).where(raw.notna(), None)
     readable = _free_name(f"{name} reads as {column.type}", batch)
     batch[readable] = pd.Series(~part.unreadable)
     rules = [
@@ -121,7 +120,7 @@ def _rules_of_cells(
         )
     ]
     if column.null_share < 1:
-        rules.append(_present(name, received, column.null_share, missing))
+        rules.append(_present(name, received, column.null_share, raw))
     return rules
 
 
@@ -129,7 +128,7 @@ def _free_name(wanted: str, taken: Mapping[str, Any]) -> str:
     return wanted if wanted not in taken else _free_name(wanted + "'", taken)
 
 
-def _present(name: str, received: str, null_share: float, missing: pd.Series) -> Rule:
+def _present(name: str, received: str, null_share: float, raw: pd.Series) -> Rule:
     arguments: dict[str, Any] = {"column": received}
     if null_share == 0:
         return Rule(
@@ -137,7 +136,7 @@ def _present(name: str, received: str, null_share: float, missing: pd.Series) ->
             arguments,
             name,
             "no missing value",
-            breaks=lambda: missing.to_numpy(dtype=bool),
+            breaks=lambda: raw.isna().to_numpy(dtype=bool),
             reason=f"{name}: missing",
         )
     arguments["mostly"] = round(1 - null_share, 12)
