@@ -25,6 +25,8 @@ def create_project(root: Path, name: str) -> Path:
         The name is taken or could not be one, or the folder cannot be written.
     """
     check_name(name)
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"Expected a folder of projects at {root}, found a file.", remedy="Set KEEPFIT_PROJECTS.")
     folder = root / name
     if folder.exists() or folder.is_symlink():
         raise _taken(folder)
