@@ -14,7 +14,7 @@ from infra.projects.located_yaml import NODE_LIMIT, SIZE_LIMIT_BYTES, parse_yaml
 FILE = Path("project.yaml")
 texts = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Cn")))  # YAML folds odd line ends
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
-values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=12)
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=6)
 
 
 @given(st.dictionaries(texts, values), st.booleans())
