@@ -24,7 +24,8 @@ def evaluate(run: RunContext, scored: ScoredRows, fit: FitReport) -> EvaluationR
     with opened(run) as bench:
         table = read_answers(bench.read_frame(scored.answers), scored, bench.spec)
         numbers = evaluate_rows(bench.spec, table, scored, fit.class_prior)
-        history = json.loads(bench.store.read(fit.history)) if fit.history else None
+        histories = json.loads(bench.store.read(fit.history)) if fit.history else {}
+        history = histories.get(fit.chosen.candidate) or next(iter(histories.values()), None)
         drawn = draw_pictures(bench.spec, table, numbers, selection=fit.selection, history=history)
         pictures = {title: bench.store.put_bytes(data, PNG) for title, data in drawn.items()}
         first = numbers.metrics[0]

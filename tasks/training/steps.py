@@ -1,0 +1,66 @@
+"""The step of training: candidates compared, the chosen one fitted and stored."""
+
+import json
+import logging
+from collections.abc import Mapping
+
+from infra.artifacts.reference import ArtifactRef
+from tasks.contracts.data import SplitRef
+from tasks.contracts.models import FitReport, ModelRef
+from tasks.contracts.runs import RunContext
+from tasks.policies import step
+from tasks.training.fitting import FitResult, FittedCandidate, fit_project
+from tasks.workbench import JSON, Workbench, opened
+
+logger = logging.getLogger(__name__)
+
+MODEL = "application/vnd.keepfit.model+zip"
+
+
+@step
+def train(run: RunContext, parts: SplitRef) -> FitReport:
+    """Return the chosen candidate and those tested beside it, fitted on the training rows alone."""
+    with opened(run) as bench:
+        result = fit_project(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress)
+        report = FitReport(
+            chosen=_store(bench, result.chosen),
+            beside=tuple(_store(bench, one) for one in result.beside),
+            selection=result.selection,
+            class_prior=result.class_prior,
+            history=_store_history(bench, result),
+            seed=bench.spec.seed,
+            libraries=result.libraries,
+            hardware=result.hardware,
+            seconds=result.seconds,
+            cpu_seconds=result.cpu_seconds,
+        )
+    best = next(score for score in report.selection if score.chosen)
+    logger.info("%s of %d: %s %.3f ± %.3f", best.candidate, len(report.selection), best.metric, best.mean, best.std)
+    return report
+
+
+def tell_progress(what: str, done: int, of: int, metrics: Mapping[str, float]) -> None:
+    """Say how far training is; the command line shows it beside the spinner, the UI as a log line."""
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+    logger.info("%s %d of %d%s", what, done, of, f": {figures}" if figures else "")
+
+
+def _store(bench: Workbench, fitted: FittedCandidate) -> ModelRef:
+    from tasks.models.saving import save_model
+
+    path = bench.scratch / f"{fitted.name}.model"
+    content = save_model(fitted.model, path)
+    return ModelRef(
+        candidate=fitted.name,
+        backend=fitted.model.backend,
+        artifact=bench.store.put_file(path, MODEL),
+        content=content,
+        classes=fitted.model.classes,
+        fit_seconds=fitted.fit_seconds,
+    )
+
+
+def _store_history(bench: Workbench, result: FitResult) -> ArtifactRef | None:
+    if not result.history:
+        return None
+    return bench.store.put_bytes(json.dumps(result.history, sort_keys=True).encode(), JSON)
