@@ -38,6 +38,23 @@ def check_answers(answers: Answers, role: str) -> GateCheck:
     )
 
 
+def check_comparable(rows: AnswerTable) -> list[GateCheck]:
+    """Return how many rows count in the comparison, where some were left out."""
+    compared = int(rows.comparable.sum())
+    if compared == rows.n:
+        return []
+    left_out = rows.n - compared
+    return [
+        GateCheck(
+            name="rows new to both models",
+            kind="integrity",
+            status="pass",
+            n=compared,
+            detail=f"{compared} of {rows.n} test rows count: the champion was trained on the other {left_out}.",
+        )
+    ]
+
+
 def check_floors(spec: ProjectSpec, rows: AnswerTable, answers: Answers) -> list[GateCheck]:
     """Return for each floor whether the value on all test rows reaches it; its interval is shown beside."""
     checks = []

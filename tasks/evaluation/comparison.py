@@ -14,7 +14,7 @@ from tasks.evaluation.proportions import (
     rows_needed,
     tango_interval,
 )
-from tasks.evaluation.resampling import ADVERSE_UP_TO, Sample, add_adverse_row, draw_weights, gather, tail_p, widen
+from tasks.evaluation.resampling import ADVERSE_UP_TO, Sample, draw_weights, find_adverse_row, gather, tail_p, widen
 
 MIN_GROUPS = 10
 """Fewer independent groups than this say too little of how much groups differ (Cameron, Gelbach & Miller 2008)."""
@@ -140,7 +140,7 @@ def _bootstrap(
 
     Each draw takes the same rows for both models. p is the share of draws on the wrong side of the margin, corrected
     by `tail_p`; a draw in which the metric is undefined counts as wrong. Up to 2,000 units each side draws from the
-    sample and one adverse row (`add_adverse_row`), so that a few discordant rows, all in one direction, prove nothing
+    sample and one adverse row (`find_adverse_row`), so that a few discordant rows, all in one direction, prove nothing
     that the exact test would not (for accuracy, Bonett & Price 2012, J. Educ. Behav. Stat. 37, add one discordant
     row each way).
     """
@@ -185,7 +185,8 @@ def _differences(metric: Metric, sample: Sample, draws: int, seed: int) -> tuple
     if units > ADVERSE_UP_TO:
         plain = drawn(sample)
         return plain, plain
-    return drawn(add_adverse_row(metric, sample, to_first=True)), drawn(add_adverse_row(metric, sample, to_first=False))
+    against, in_favour = (find_adverse_row(metric, sample, to_first=to_first) for to_first in (True, False))
+    return drawn(sample.append(against)), drawn(sample.append(in_favour))
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -19,7 +19,14 @@ from tasks.contracts.project import ProjectSpec
 from tasks.evaluation.advice import next_step, summarise
 from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.baseline import answer_by_shares
-from tasks.evaluation.bounds import check_answers, check_budgets, check_floors, check_test_use, require_model
+from tasks.evaluation.bounds import (
+    check_answers,
+    check_budgets,
+    check_comparable,
+    check_floors,
+    check_test_use,
+    require_model,
+)
 from tasks.evaluation.comparison import Comparison, compare, holm
 from tasks.evaluation.metrics import Metric, find_metric
 
@@ -93,6 +100,7 @@ def decide(
         checks = [
             check_answers(candidate, "candidate"),
             check_answers(champion, "champion"),
+            *check_comparable(rows),
             *_judge(spec, _ask(spec, rows), "candidate", "champion"),
             *check_floors(spec, rows, candidate),
             *check_budgets(spec.gate.budgets, candidate_model),

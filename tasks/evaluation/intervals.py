@@ -6,7 +6,7 @@ from tasks.contracts.evaluation import MetricValue
 from tasks.evaluation.answers import Answers, AnswerTable
 from tasks.evaluation.metrics import Metric
 from tasks.evaluation.proportions import wilson_interval
-from tasks.evaluation.resampling import ADVERSE_UP_TO, add_adverse_row, draw_weights, gather, widen
+from tasks.evaluation.resampling import ADVERSE_UP_TO, draw_weights, find_adverse_row, gather, widen
 
 NAN = float("nan")
 
@@ -25,7 +25,7 @@ def measure_with_interval(
     Accuracy of independent rows has Wilson's interval. All others: the percentile bootstrap (Efron & Tibshirani 1993,
     An Introduction to the Bootstrap, ch. 13), by group where the table has groups, with two corrections for small n:
     percentiles expanded as in `widen`, and up to 2,000 units one row that harms and one that helps added to those drawn
-    from (`add_adverse_row`), as Agresti & Coull (1998, Am. Stat. 52) add successes and failures. Without them 30 right of 30 would have the
+    from (`find_adverse_row`), as Agresti & Coull (1998, Am. Stat. 52) add successes and failures. Without them 30 right of 30 would have the
     interval [1, 1]. BCa (Efron 1987) is not used: its correction is of order 1/sqrt(n), where it matters it is itself
     estimated from few rows, and it collapses on [1, 1] as well.
 
@@ -53,8 +53,8 @@ def _bootstrap(
     if units < 2:
         return NAN, NAN
     if units <= ADVERSE_UP_TO:
-        for to_first in (True, False):
-            sample = add_adverse_row(metric, sample, to_first=to_first)
+        harms, helps = (find_adverse_row(metric, sample, to_first=to_first) for to_first in (True, False))
+        sample = sample.append(harms).append(helps)
     values = np.concatenate([sample.measure(metric, w)[0] for w in draw_weights(sample, draws, seed, units)])
     tail = widen(alpha, units)
     # A draw in which the metric is undefined says nothing of where it lies.

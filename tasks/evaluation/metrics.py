@@ -7,7 +7,7 @@ weights (draws, m) and returns one value a draw. A metric that is undefined is N
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Metric:
     def sign(self) -> int:
         """1 where higher is better, -1 where lower is."""
         return 1 if self.direction == "higher" else -1
+
+    def row_losses(self, truth: Codes | Floats, answers: Any) -> Floats:
+        """Return each row's loss (m,); zero where the metric is no function of a mean loss."""
+        return np.zeros(len(truth)) if self.loss is None else self.loss(truth, answers)
 
     def measure(self, truth: Codes | Floats, answers: Answers, weights: Floats, k: int, positive: int) -> Floats:
         """Return one value a draw.

@@ -110,9 +110,9 @@ def draw_precision_recall(table: AnswerTable, answers: Answers) -> bytes:
         )  # fmt: skip
         axes.axhline(positive.mean(), color=CYCLE[index % len(CYCLE)], linestyle=":", linewidth=0.8)
     axes.set(
-        xlabel="recall (share of positives found)",
+        xlabel="recall (share of positives found); dotted: share of the class",
         ylabel="precision (share of alarms that are right)",
-        title=f"Precision and recall, {table.n:,} test rows (dotted: share of the class)",
+        title=f"Precision and recall, {table.n:,} test rows",
     )
     _unit_square(axes)
     axes.legend(loc="lower left", fontsize="small")
@@ -131,7 +131,7 @@ def draw_calibration(table: AnswerTable, answers: Answers, bins: int = 10) -> by
     used = counts > 0
     mean = np.bincount(bin_of, weights=score, minlength=bins)[used] / counts[used]
     hits = np.bincount(bin_of, weights=hit, minlength=bins)[used]
-    bars = _bars(hits, counts[used].astype(np.float64))
+    bars = _bars(hits.astype(np.float64), counts[used].astype(np.float64))
     figure, (axes, below) = _figure(5.4, 5.4, rows=2, heights=(3, 1))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="perfectly calibrated")
     axes.errorbar(mean, hits / counts[used], yerr=bars, **_line(0), marker="o", capsize=3)

@@ -50,6 +50,12 @@ class Sample:
             groups=groups,
         )
 
+    def take_row(self, place: int) -> "Sample":
+        """Return one of the rows, once."""
+        row: Mask = np.arange(len(self.counts)) == place
+        models = tuple(model.take(row) for model in self.models)
+        return replace(self, truth=self.truth[row], models=models, counts=np.array([1]), groups=None)
+
     def measure(self, metric: Metric, weights: Floats) -> tuple[Floats, ...]:
         """Return the metric of each model, one value a draw."""
         return tuple(metric.measure(self.truth, model, weights, self.k, self.positive) for model in self.models)
@@ -140,25 +146,25 @@ def tail_p(beyond: int, draws: int, units: int) -> float:
     return float(stats.t.sf(stats.norm.isf(share) * np.sqrt((units - 1) / units), units - 1))
 
 
-def add_adverse_row(metric: Metric, sample: Sample, *, to_first: bool) -> Sample:
-    """Return the sample with one more unit, a row that speaks against the first model (or else for it).
+def find_adverse_row(metric: Metric, sample: Sample, *, to_first: bool) -> Sample:
+    """Return a row, one more unit to draw from, that speaks against the first model (or else for it).
 
     A few discordant rows, all in one direction, or none at all, would otherwise look like certainty to the bootstrap.
     For labels it is imagined: the first model is wrong and the second right (alone: the model is wrong), in the class
-    where that moves the metric most. For scores and values, where a row may do more or less harm, it is the most
-    harmful row that was seen, once more; where no row does any, imagined as well.
+    where that moves the metric most. For ranks, where a row may do more or less harm, it is the most harmful row that
+    was seen, once more; where no row does any, imagined as well. For mean losses, which have no worst value, it is
+    always the most harmful row seen.
     """
+    if metric.loss is not None:
+        return sample.take_row(_most_harmful_loss(metric, sample, to_first=to_first))
+    if metric.uses == "scores":
+        seen = _most_harmful_rank(metric, sample, to_first=to_first)
+        if seen is not None:
+            return sample.take_row(seen)
     rows = [_imagined(sample, code, first_wrong=to_first) for code in range(sample.k)]
-    if metric.uses != "labels":
-        seen = _most_harmful(metric, sample, to_first=to_first)
-        rows = [seen] if seen is not None else rows
-    if not rows:
-        return sample
     longer = [sample.append(row) for row in rows]
-    harms = [
-        _harm(metric, option, option.counts[None, :].astype(np.float64), to_first=to_first)[0] for option in longer
-    ]
-    return longer[int(np.argmax(np.nan_to_num(harms)))]
+    harms = [_harm(metric, each, each.counts[None, :].astype(np.float64), to_first=to_first)[0] for each in longer]
+    return rows[int(np.argmax(np.nan_to_num(harms)))]
 
 
 def _harm(metric: Metric, sample: Sample, weights: Floats, *, to_first: bool) -> Floats:
@@ -182,27 +188,23 @@ def _imagined(sample: Sample, code: int, *, first_wrong: bool) -> Sample:
     return replace(sample, truth=np.array([code]), models=models, counts=np.array([1]), groups=None)
 
 
-def _most_harmful(metric: Metric, sample: Sample, *, to_first: bool) -> Sample | None:
-    """Return the row whose doubling harms most, or None where none does."""
+def _most_harmful_loss(metric: Metric, sample: Sample, *, to_first: bool) -> int:
+    """Return the place of the row with the largest loss of the first model over the second, or of the model alone."""
+    losses = [
+        metric.row_losses(sample.truth, model.proba if metric.uses == "scores" else model.predicted)
+        for model in sample.models
+    ]
+    harms = losses[0] - losses[1] if len(losses) > 1 else losses[0]
+    return int(np.argmax(harms if to_first else -harms))
+
+
+def _most_harmful_rank(metric: Metric, sample: Sample, *, to_first: bool) -> int | None:
+    """Return the place of the row whose doubling harms most, or None where none does."""
     counts = sample.counts.astype(np.float64)
-    before = _harm(metric, sample, counts[None, :], to_first=to_first)[0]
-    if metric.loss is not None:
-        losses = [metric.loss(sample.truth, m.proba if metric.uses == "scores" else m.predicted) for m in sample.models]
-        harms = losses[0] - losses[1] if len(losses) > 1 else losses[0]
-        harms = harms if to_first else -harms
-        before = np.average(harms, weights=counts)
-    else:
-        m = len(counts)
-        step = max(1, CHUNK_CELLS // m)
-        harms = np.concatenate(
-            [
-                _harm(metric, sample, counts + np.eye(min(step, m - at), m, at), to_first=to_first)
-                for at in range(0, m, step)
-            ]
-        )
+    m = len(counts)
+    step = max(1, CHUNK_CELLS // m)
+    doubled = (counts + np.eye(min(step, m - at), m, at) for at in range(0, m, step))
+    harms = np.concatenate([_harm(metric, sample, weights, to_first=to_first) for weights in doubled])
     worst = int(np.argmax(np.nan_to_num(harms, nan=-np.inf)))
-    if not harms[worst] > before + 1e-12:
-        return None
-    row: Mask = np.arange(len(counts)) == worst
-    models = tuple(model.take(row) for model in sample.models)
-    return replace(sample, truth=sample.truth[row], models=models, counts=np.array([1]), groups=None)
+    before = _harm(metric, sample, counts[None, :], to_first=to_first)[0]
+    return worst if harms[worst] > before + 1e-12 else None
