@@ -21,7 +21,7 @@ from botocore.config import Config
 from infra.artifacts.hashing import CHUNK_BYTES, check_size, digest_bytes, digest_stream, verified
 from infra.artifacts.landing import land
 from infra.artifacts.reference import FRESH_FOR, ArtifactRef, Digest, StoredBlob, blob_key
-from infra.artifacts.s3_faults import ANY_FAULT, AlreadyThere, Deadline, Retry, explain, persist
+from infra.artifacts.s3_faults import ANY_FAULT, AlreadyThere, Deadline, Retry, TimedBody, explain, persist
 from infra.artifacts.s3_multipart import PART_BYTES, MultipartUpload, Place
 from infra.errors import BlobNotFound, IntegrityError, StoreRefused, StoreUnavailable
 from infra.faults import reach
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 OPEN_DEADLINE_S = 30.0
 LONGEST_SILENCE_S = 30.0
 """A server that says nothing for so long on one connection is given up, and asked again."""
+
+SMALL_BYTES = 1 << 20
+"""A blob up to this size is sent without asking first whether the server wants it."""
 
 _BLOB = re.compile(r"sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _TRIAL = b"keepfit writes this twice to see that the second put is refused.\n"
@@ -138,7 +141,7 @@ class S3Store:
     def _refuse_unless_conditional(self, key: str, deadline: Deadline) -> None:
         for _ in range(2):
             try:
-                self._ask(self._client.put_object, key, "write", deadline, Body=_TRIAL, IfNoneMatch="*")
+                self._put(key, _TRIAL, deadline, IfNoneMatch="*")
             except AlreadyThere:
                 return
         raise StoreRefused(
@@ -152,10 +155,14 @@ class S3Store:
         headers["ChecksumSHA256"] = base64.b64encode(bytes.fromhex(ref.digest)).decode()
         reach("store.before_publish")
         try:
-            self._ask(self._client.put_object, ref.key, "write", deadline, Body=data, IfNoneMatch="*", **headers)
+            self._put(ref.key, data, deadline, IfNoneMatch="*", **headers)
         except AlreadyThere:
             if not self._holds_small(ref, deadline):
-                self._ask(self._client.put_object, ref.key, "write", deadline, Body=data, **headers)
+                self._put(ref.key, data, deadline, **headers)
+
+    def _put(self, key: str, data: bytes, deadline: Deadline, **arguments: Any) -> None:
+        put, place, where = self._client.put_object, self._place(key), self._where(key)
+        persist(lambda: put(**place, Body=TimedBody(data, deadline), **arguments), deadline, "write", where)
 
     def _put_large(self, ref: ArtifactRef, source: BinaryIO, deadline: Deadline) -> None:
         there = self._describe(ref, deadline)
@@ -290,7 +297,15 @@ def _connect(bucket: str, deadline_s: float) -> "S3Client":
             f"s3://{bucket}: the endpoint's URL holds credentials.",
             remedy="Leave them out of AWS_ENDPOINT_URL_S3 and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         )
+    client.meta.events.register_last("before-call.s3", _send_small_at_once)
     return client
+
+
+def _send_small_at_once(params: dict[str, Any], **_: Any) -> None:
+    """Take out `Expect: 100-continue`, for which boto3 waits a round trip, or a second where nobody answers."""
+    body = params["body"]
+    if isinstance(body, TimedBody) and body.getbuffer().nbytes <= SMALL_BYTES:
+        params["headers"].pop("Expect", None)
 
 
 def _wants_path_style(session: boto3.Session) -> bool:

@@ -1,5 +1,6 @@
 """What went wrong with an S3 server: worth another attempt or not, and how to say it without a secret."""
 
+import io
 import logging
 import random
 import time
@@ -73,6 +74,19 @@ class Deadline:
     @property
     def left_s(self) -> float:
         return self._end - time.monotonic()
+
+
+class TimedBody(io.BytesIO):
+    """Bytes on their way up, until the deadline: a server that takes them slowly never trips a socket's time limit."""
+
+    def __init__(self, data: bytes, deadline: Deadline) -> None:
+        super().__init__(data)
+        self._deadline = deadline
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._deadline.left_s <= 0:
+            raise TimeoutError("the deadline passed while the body was sent")
+        return super().read(size)
 
 
 class Retry:

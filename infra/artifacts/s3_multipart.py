@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
 from infra.artifacts.hashing import check_digest, read_chunks
 from infra.artifacts.reference import ArtifactRef
-from infra.artifacts.s3_faults import ANY_FAULT, Deadline, name_fault, persist
+from infra.artifacts.s3_faults import ANY_FAULT, Deadline, TimedBody, name_fault, persist
 from infra.faults import reach
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ class MultipartUpload:
 
     def _send_part(self, upload_id: str, number: int, part: bytes) -> "CompletedPartTypeDef":
         answer = persist(
-            lambda: self._client.upload_part(**self._place, UploadId=upload_id, PartNumber=number, Body=part),
+            lambda: self._client.upload_part(
+                **self._place, UploadId=upload_id, PartNumber=number, Body=TimedBody(part, self._deadline)
+            ),
             self._deadline,
             f"send part {number}",
             self._where,

@@ -101,6 +101,18 @@ class Silence(Fault):
         return False
 
 
+class Sip(Fault):
+    """The request is taken a little at a time, each soon enough for a socket's time limit, for ever."""
+
+    def on_request(self, client: socket.socket) -> bool:
+        self.fire()
+        with suppress(OSError):
+            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            while client.recv(65536):
+                time.sleep(0.05)
+        return False
+
+
 class Trickle(Fault):
     """A few bytes of the reply at a time, each soon enough for a socket's time limit, for ever."""
 
