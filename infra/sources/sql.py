@@ -8,6 +8,9 @@ import pandas as pd
 
 from infra.errors import SourceError, SourceUnavailable
 
+PASSING_FAULTS = ("connection", "connect to", "timeout", "server closed", "database is locked")
+"""What drivers say when a later attempt may succeed."""
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine, TextClause
 
@@ -31,7 +34,7 @@ def read_sql(query: str, url_env: str, as_of: datetime) -> pd.DataFrame:
     SourceUnavailable
         The database does not answer.
     """
-    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     url = os.environ.get(url_env, "")
     if not url:
@@ -45,15 +48,9 @@ def read_sql(query: str, url_env: str, as_of: datetime) -> pd.DataFrame:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA query_only = ON")
             return pd.read_sql(_bind(query, as_of), connection, dtype_backend="numpy_nullable")
-    except (OperationalError, InterfaceError) as error:
-        kind = SourceUnavailable if error.connection_invalidated or _is_connection_fault(error) else SourceError
-        raise kind(
-            _describe(error, url, url_env), remedy=f"Check the query and the database that {url_env} names."
-        ) from None
-    except (DBAPIError, SQLAlchemyError) as error:
-        raise SourceError(
-            _describe(error, url, url_env), remedy="Correct `source.sql.query` in project.yaml."
-        ) from None
+    except (SQLAlchemyError, pd.errors.DatabaseError) as error:
+        # `from None`: the cause's own text may hold the URL.
+        raise _explain(error.__cause__ or error, url, url_env) from None
     finally:
         engine.dispose()
 
@@ -82,16 +79,19 @@ def _bind(query: str, as_of: datetime) -> "TextClause":
     return clause.bindparams(bindparam("as_of", as_of.astimezone(UTC), type_=DateTime(timezone=True)))
 
 
-def _is_connection_fault(error: Exception) -> bool:
-    text = str(error).lower()
-    return any(sign in text for sign in ("connection", "connect to", "timeout", "server closed", "database is locked"))
-
-
-def _describe(error: Exception, url: str, url_env: str) -> str:
+def _explain(error: BaseException, url: str, url_env: str) -> SourceError:
     from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import InterfaceError, OperationalError  # noqa: PLC0415
 
-    cause = getattr(error, "orig", None) or error
-    text = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+    cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    text = cause.splitlines()[0]
     for secret in (url, make_url(url).password or ""):
         text = text.replace(secret, "***") if secret else text
-    return f"The database that {url_env} names refused the query: {text}"
+    if isinstance(error, (OperationalError, InterfaceError)) and any(sign in text.lower() for sign in PASSING_FAULTS):
+        return SourceUnavailable(
+            f"The database that {url_env} names does not answer: {text}", remedy="Try again later."
+        )
+    return SourceError(
+        f"The database that {url_env} names refused the query: {text}",
+        remedy="Correct `source.sql.query` in project.yaml.",
+    )
