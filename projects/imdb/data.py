@@ -51,7 +51,7 @@ def _has_keras_file() -> bool:
 
 def _read_keras() -> pd.DataFrame:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from keras.datasets import imdb
+    from keras.datasets import imdb  # noqa: PLC0415  brings TensorFlow
 
     words = {at + 3: word for word, at in imdb.get_word_index().items()}
     (train, train_labels), (test, test_labels) = imdb.load_data()

@@ -24,8 +24,8 @@ def train_network(
     TrainingFailed
         A loss or metric became NaN or infinite, or memory ran out.
     """
-    import keras
-    import tensorflow
+    import keras  # noqa: PLC0415  only once TensorFlow was started
+    import tensorflow  # noqa: PLC0415
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

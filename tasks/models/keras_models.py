@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from infra.errors import SpecError, TrainingFailed
 from tasks.contracts.project import Network, ProjectSpec
@@ -56,7 +57,8 @@ class KerasModel:
     def predict_inputs(self, inputs: Inputs) -> Array:
         """Return the class for inputs that `InputColumns.read` made."""
         text = isinstance(self.classes[0], str)
-        return np.array(self.classes, dtype=object if text else None)[self.proba_inputs(inputs).argmax(axis=1)]
+        classes: Array = np.array(self.classes, dtype=object if text else None)
+        return np.asarray(classes[self.proba_inputs(inputs).argmax(axis=1)])
 
     def proba_inputs(self, inputs: Inputs) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
@@ -102,9 +104,7 @@ class KerasRecipe:
         every = np.arange(len(rows))
         if spec.validation_share == 0 or (spec.refit and not watch):
             return self._train(rows, every, None, on_epoch)
-        fit, held = hold_out(
-            rows.target, rows.by, self.spec.split, share=spec.validation_share, seed=self.spec.seed
-        )
+        fit, held = hold_out(rows.target, rows.by, self.spec.split, share=spec.validation_share, seed=self.spec.seed)
         if not spec.refit:
             return self._train(rows, fit, held, on_epoch)
         first, second = _count_on(on_epoch, spec.epochs)
@@ -148,8 +148,6 @@ class KerasRecipe:
         return self.spec.preparation_of(self.name).text.vocabulary
 
     def _preparation(self) -> Any:
-        from sklearn.pipeline import Pipeline
-
         steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name))
         return Pipeline(steps) if steps else None
 
@@ -196,7 +194,7 @@ def _count_on(on_epoch: OnEpoch | None, epochs: int) -> tuple[OnEpoch | None, On
 
 def network_config(network: Any) -> dict[str, Any]:
     """Return the network's architecture as JSON, without how it was trained."""
-    import keras
+    import keras  # noqa: PLC0415  only once TensorFlow was started
 
     config: dict[str, Any] = keras.saving.serialize_keras_object(network)
     config.pop("compile_config", None)

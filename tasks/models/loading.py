@@ -15,6 +15,7 @@ from tasks.models.inputs import InputColumns
 from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, FittedModel
 from tasks.models.saving import FORMAT, MANIFEST, NETWORK, PIPELINE
+from tasks.models.sklearn_models import SklearnModel
 from tasks.models.skops_files import load_pipeline
 
 
@@ -39,13 +40,11 @@ def load_model(path: Path, expected_content: str | None = None) -> FittedModel:
         columns = InputColumns(**{name: _field(value) for name, value in manifest["columns"].items()})
         classes = tuple(manifest["classes"])
         if manifest["backend"] == "sklearn":
-            from tasks.models.sklearn_models import SklearnModel
-
             return SklearnModel(columns, load_pipeline(members[PIPELINE]))
         threads = int(manifest["threads"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"The model file's manifest is not whole: {error!r}") from error
-    from tasks.models.keras_models import KerasModel
+    from tasks.models.keras_models import KerasModel  # noqa: PLC0415  brings TensorFlow
 
     network = _load_network(members, threads)
     prepare = load_pipeline(members[PIPELINE]) if PIPELINE in members else None
@@ -71,7 +70,7 @@ def _field(value: Any) -> Any:
 
 
 def _load_network(members: Mapping[str, bytes], threads: int) -> Any:
-    from tasks.models.tensorflow_runtime import start_keras
+    from tasks.models.tensorflow_runtime import start_keras  # noqa: PLC0415  brings TensorFlow
 
     try:
         config = json.loads(members[NETWORK])

@@ -5,10 +5,13 @@ later parts them the same way, so that selection never sees an easier world than
 """
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
 from infra.errors import InsufficientData
 from tasks.contracts.project import Split
@@ -83,8 +86,6 @@ def _rows(n: int, share: float) -> int:
 
 
 def _complete(by: Values | None, split: Split) -> Values:
-    import pandas as pd
-
     if by is None:
         raise InsufficientData(f"Expected the column {split.column!r} to part the rows by; it is not there.")
     missing = int(pd.isna(by).sum())
@@ -97,8 +98,6 @@ def _complete(by: Values | None, split: Split) -> Values:
 
 
 def _random(target: Values, split: Split, share: float, seed: int) -> tuple[Positions, Positions]:
-    from sklearn.model_selection import train_test_split
-
     try:
         kept, held = train_test_split(
             np.arange(len(target)), test_size=share, random_state=seed, stratify=target if split.stratify else None
@@ -144,7 +143,7 @@ def _expanding(by: Values, folds: int) -> list[tuple[Positions, Positions]]:
     nearest = starts[np.minimum(np.searchsorted(starts, wanted), len(starts) - 1)]
     cuts = [*np.unique(nearest[nearest > 0]), len(order)]
     _at_least(len(cuts) - 1, folds, "separable stretches of time")
-    return [(order[:start], order[start:end]) for start, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [(order[:start], order[start:end]) for start, end in pairwise(cuts)]
 
 
 def _repeat(
@@ -155,15 +154,11 @@ def _repeat(
 
 
 def _stratified_folds(target: Values, folds: int, seed: int) -> Iterator[tuple[Positions, Positions]]:
-    from sklearn.model_selection import StratifiedKFold
-
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     yield from splitter.split(np.empty((len(target), 0)), target)
 
 
 def _group_folds(target: Values, groups: Values, folds: int, seed: int) -> Iterator[tuple[Positions, Positions]]:
-    from sklearn.model_selection import StratifiedGroupKFold
-
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     yield from splitter.split(np.empty((len(target), 0)), target, groups)
 

@@ -2,8 +2,14 @@
 
 from typing import Any
 
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, StandardScaler
+
 from tasks.contracts.project import CategoryPreparation, NumberPreparation, Preparation, TextPreparation
 from tasks.models.inputs import InputColumns
+from tasks.models.text import Tfidf, Tokens
 
 Step = tuple[str, Any]
 
@@ -17,9 +23,6 @@ def preprocessing_steps(columns: InputColumns, preparation: Preparation) -> list
     numbers = _number_steps(columns, preparation.number)
     if columns.are_numbers:
         return numbers
-    from sklearn.compose import ColumnTransformer
-    from sklearn.pipeline import Pipeline
-
     parts: list[tuple[str, Any, Any]] = []
     if columns.numbers:
         parts.append(("number", Pipeline(numbers) if numbers else "passthrough", list(columns.numbers)))
@@ -30,9 +33,6 @@ def preprocessing_steps(columns: InputColumns, preparation: Preparation) -> list
 
 
 def _number_steps(columns: InputColumns, preparation: NumberPreparation) -> list[Step]:
-    from sklearn.impute import SimpleImputer
-    from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
-
     steps: list[Step] = []
     if preparation.impute != "none" and not columns.complete:
         strategy = {"zero": "constant"}.get(preparation.impute, preparation.impute)
@@ -50,9 +50,6 @@ def _number_steps(columns: InputColumns, preparation: NumberPreparation) -> list
 
 
 def _category_steps(preparation: CategoryPreparation) -> list[Step]:
-    from sklearn.impute import SimpleImputer
-    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
-
     rare = preparation.min_share or None
     steps: list[Step] = []
     if preparation.impute == "missing":
@@ -71,8 +68,6 @@ def _category_steps(preparation: CategoryPreparation) -> list[Step]:
 
 
 def _text_step(preparation: TextPreparation) -> Any:
-    from tasks.models.text import Tfidf, Tokens
-
     if preparation.encode == "tokens":
         return Tokens(preparation.vocabulary, preparation.length)
     return Tfidf(max_features=preparation.vocabulary, ngram_range=(1, preparation.ngrams), sublinear_tf=True)

@@ -9,10 +9,13 @@ from infra.errors import SpecError
 from tasks.contracts.project import ProjectSpec
 from tasks.models.inputs import InputColumns, Rows
 from tasks.models.model import FittedModel, Load, OnEpoch
+from tasks.models.sklearn_models import SklearnModel, SklearnRecipe
 
 if TYPE_CHECKING:
     from tasks.models.keras_models import KerasModel
-    from tasks.models.sklearn_models import SklearnModel
+
+SMALL_VALUES = 100_000
+"""Rows times columns up to which one thread is enough."""
 
 
 def fit_candidate(
@@ -38,7 +41,18 @@ def fit_candidate(
     TrainingFailed
         No usable model came out.
     """
-    return fit_rows(name, spec, Rows.read(frame, spec), load=load, on_epoch=on_epoch)
+    rows = Rows.read(frame, spec)
+    with stated_threads(spec, rows):
+        return fit_rows(name, spec, rows, load=load, on_epoch=on_epoch)
+
+
+def stated_threads(spec: ProjectSpec, rows: Rows) -> threadpool_limits:
+    """Return the context in which BLAS and OpenMP use `compute.threads`, or one where a second only waits.
+
+    Under it fitting small data costs a third: threads that meet at each step of an optimiser spend their time
+    waiting for one another, and on a busy machine far more than that.
+    """
+    return threadpool_limits(limits=spec.compute.threads if rows.inputs.size > SMALL_VALUES else 1)
 
 
 def fit_rows(
@@ -51,11 +65,8 @@ def fit_rows(
     if name not in spec.candidates:
         raise SpecError(f"{spec.name}: no candidate {name!r}; there are {', '.join(spec.candidates)}.")
     columns = InputColumns.of(spec)
-    with threadpool_limits(limits=spec.compute.threads):
-        if spec.candidates[name].network is not None:
-            from tasks.models.keras_models import KerasRecipe
+    if spec.candidates[name].network is not None:
+        from tasks.models.keras_models import KerasRecipe  # noqa: PLC0415  brings TensorFlow
 
-            return KerasRecipe(name, spec, columns, load).fit(rows, on_epoch, watch=watch)
-        from tasks.models.sklearn_models import SklearnRecipe
-
-        return SklearnRecipe(name, spec, columns).fit(rows)
+        return KerasRecipe(name, spec, columns, load).fit(rows, on_epoch, watch=watch)
+    return SklearnRecipe(name, spec, columns).fit(rows)

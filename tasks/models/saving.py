@@ -38,7 +38,7 @@ def _members(model: Any) -> dict[str, bytes]:
     }
     if model.backend == "sklearn":
         return {MANIFEST: _json(manifest), PIPELINE: dump_pipeline(model.pipeline)}
-    from tasks.models.keras_models import network_config
+    from tasks.models.keras_models import network_config  # noqa: PLC0415  brings TensorFlow
 
     members = {MANIFEST: _json({**manifest, "threads": model.threads}), NETWORK: _json(network_config(model.network))}
     if model.prepare is not None:

@@ -5,11 +5,16 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import JsonValue
+from sklearn.base import ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils._param_validation import InvalidParameterError
 
 from infra.errors import SpecError, TrainingFailed
 from tasks.contracts.project import ProjectSpec
@@ -67,8 +72,6 @@ class SklearnRecipe:
 
     def fit(self, rows: Rows) -> SklearnModel:
         """Return the model fitted on these rows and nothing else."""
-        from sklearn.utils._param_validation import InvalidParameterError
-
         pipeline = self.unfitted()
         try:
             pipeline.fit(rows.inputs, rows.target)
@@ -80,15 +83,13 @@ class SklearnRecipe:
                 remedy="Look at `prepare` (missing values, scaling, encoding) and at the candidate's params.",
             ) from error
         estimator = pipeline.steps[-1][1]
-        if "n_jobs" in estimator.get_params(deep=False) and _is_forest(estimator):
+        if type(estimator).__module__ in FORESTS:
             # Threads that add up votes in any order would make answers differ in the last digit.
             estimator.set_params(n_jobs=None)
         return SklearnModel(self.columns, pipeline)
 
     def unfitted(self) -> Any:
         """Return the pipeline before fitting."""
-        from sklearn.pipeline import Pipeline
-
         steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name))
         return Pipeline([*steps, ("model", self._estimator())])
 
@@ -103,8 +104,6 @@ class SklearnRecipe:
         estimator = kind(**params)
         if hasattr(estimator, "predict_proba"):
             return estimator
-        from sklearn.calibration import CalibratedClassifierCV
-
         # Every model of keepfit answers with probabilities: Platt's calibration where the estimator has none.
         return CalibratedClassifierCV(estimator, ensemble=False)
 
@@ -121,21 +120,19 @@ class SklearnRecipe:
                 f"{self._where}.estimator: {module} has no {name!r}.",
                 remedy=f"Did you mean {module}.{near[0]}?" if near else "",
             )
-        from sklearn.base import ClassifierMixin
-
         if not (inspect.isclass(kind) and issubclass(kind, ClassifierMixin)):
             raise SpecError(f"{self._where}.estimator: expected a scikit-learn classifier, received {path}.")
         return kind
 
     def _defaults(self, kind: Any) -> dict[str, Any]:
-        known = inspect.signature(kind).parameters
+        known = _parameters(kind)
         defaults: dict[str, Any] = {"random_state": self.spec.seed} if "random_state" in known else {}
         if "n_jobs" in known and kind.__module__ in FORESTS:
             defaults["n_jobs"] = self.spec.compute.threads
         return defaults
 
     def _checked(self, kind: Any, params: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-        known = inspect.signature(kind).parameters
+        known = _parameters(kind)
         for name in params:
             if name not in known:
                 near = get_close_matches(name, known, n=1)
@@ -146,5 +143,6 @@ class SklearnRecipe:
         return params
 
 
-def _is_forest(estimator: Any) -> bool:
-    return type(estimator).__module__ in FORESTS
+@lru_cache
+def _parameters(kind: Any) -> tuple[str, ...]:
+    return tuple(inspect.signature(kind).parameters)

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import skops.io
+from skops.io._protocol import PROTOCOL
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from infra.errors import IntegrityError, TrainingFailed, UnsafeArtifact, name_values
 from tasks.models.archives import pack, unpack
@@ -52,8 +55,6 @@ def dump_pipeline(pipeline: object) -> bytes:
     TrainingFailed
         A part is of a type that could not be loaded again.
     """
-    import skops.io
-
     raw = skops.io.dumps(pipeline)
     if unknown := sorted(set(skops.io.get_untrusted_types(data=raw)) - set(TRUSTED)):
         raise TrainingFailed(
@@ -77,9 +78,6 @@ def load_pipeline(content: bytes) -> Any:
     IntegrityError
         The archive is damaged.
     """
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
     _require_current_protocol(_schema(unpack(content, what="skops archive", suffixes=_MEMBERS)))
     try:
         return skops.io.loads(content, trusted=list(TRUSTED))
@@ -116,8 +114,6 @@ def _schema(members: dict[str, bytes]) -> dict[str, Any]:
 
 def _require_current_protocol(schema: dict[str, Any]) -> None:
     # An older protocol would choose older, less audited readers.
-    from skops.io._protocol import PROTOCOL
-
     if schema.get("protocol") != PROTOCOL:
         raise UnsafeArtifact(f"Expected skops protocol {PROTOCOL}, received {schema.get('protocol')!r}.")
 

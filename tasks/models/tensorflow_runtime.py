@@ -25,7 +25,7 @@ def start_keras(threads: int) -> Any:
     fit then still repeats on this machine, but another process may differ from it in the last digits.
     """
     tensorflow = _import_tensorflow()
-    import keras
+    import keras  # noqa: PLC0415  it chooses its backend at import
 
     in_use = threads_in_use()
     if in_use != threads:
@@ -70,7 +70,7 @@ def _import_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _without_chatter():
-        import tensorflow
+        import tensorflow  # noqa: PLC0415  the point of this function
 
         tensorflow.config.experimental.enable_op_determinism()
         for gpu in tensorflow.config.list_physical_devices("GPU"):

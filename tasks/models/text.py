@@ -20,7 +20,7 @@ PADDING, START, UNKNOWN, FIRST_WORD = 0, 1, 2, 3
 _SEPARATORS = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r\x0b\x0c', " "))
 
 
-class Tfidf(TfidfVectorizer):
+class Tfidf(TfidfVectorizer):  # type: ignore[misc]
     """scikit-learn's TfidfVectorizer with a compact state."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Tfidf(TfidfVectorizer):
             self.vocabulary_ = {word: at for at, word in enumerate(words.split("\n"))}
 
 
-class Tokens(TransformerMixin, BaseEstimator):
+class Tokens(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Each text as `length` word numbers, int32.
 
     The most frequent words of the training rows get the numbers from 3 on, in order of frequency (ties by

@@ -4,8 +4,8 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -15,7 +15,7 @@ import psutil
 from tasks.contracts.models import CandidateScore, Hardware
 from tasks.contracts.project import ProjectSpec
 from tasks.models.inputs import read_target
-from tasks.models.model import FittedModel, Load, OnEpoch
+from tasks.models.model import FittedModel, Load
 from tasks.models.recipes import fit_candidate
 from tasks.training.selection import Progress, select_candidate
 
@@ -67,13 +67,11 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
     ------
     InsufficientData, SpecError, TrainingFailed
     """
-    started, cpu_started = time.perf_counter(), _cpu_seconds()
+    started, cpu_started = time.perf_counter(), time.process_time()
     selection = select_candidate(spec, frame, load, on_progress)
     choice = next(score.candidate for score in selection if score.chosen)
     chosen = _fit(choice, spec, frame, load, on_progress)
-    beside = tuple(
-        _fit(name, spec, frame, load, on_progress) for name in spec.selection.also_test if name != choice
-    )
+    beside = tuple(_fit(name, spec, frame, load, on_progress) for name in spec.selection.also_test if name != choice)
     fitted = (chosen, *beside)
     logger.info("chose %s of %d candidates on %d rows", choice, len(selection), len(frame))
     return FitResult(
@@ -84,7 +82,7 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
         hardware=describe_hardware(spec, chosen.model),
         libraries=library_versions(networks=any(one.model.backend == "keras" for one in fitted)),
         seconds=time.perf_counter() - started,
-        cpu_seconds=_cpu_seconds() - cpu_started,
+        cpu_seconds=time.process_time() - cpu_started,
         history={one.name: one.model.history for one in fitted if one.model.history},
     )
 
@@ -110,7 +108,7 @@ def describe_hardware(spec: ProjectSpec, model: FittedModel) -> Hardware:
     """Return what trained the model: as far as it can change the last digits, or the time."""
     device, threads = "cpu", spec.compute.threads
     if model.backend == "keras":
-        from tasks.models.tensorflow_runtime import threads_in_use
+        from tasks.models.tensorflow_runtime import threads_in_use  # noqa: PLC0415  brings TensorFlow
 
         device = "gpu" if getattr(model, "device", "").startswith("GPU") else "cpu"
         threads = threads_in_use() or (os.cpu_count() or 1)
@@ -126,19 +124,8 @@ def describe_hardware(spec: ProjectSpec, model: FittedModel) -> Hardware:
 
 def _fit(name: str, spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress) -> FittedCandidate:
     started = time.perf_counter()
-    model = fit_candidate(name, spec, frame, load=load, on_epoch=_tell(name, on_progress))
+    model = fit_candidate(name, spec, frame, load=load, on_epoch=partial(on_progress, f"fit: {name}, epoch"))
     return FittedCandidate(name, model, time.perf_counter() - started)
-
-
-def _tell(name: str, on_progress: Progress) -> OnEpoch:
-    def tell(epoch: int, of: int, metrics: Mapping[str, float]) -> None:
-        on_progress(f"fit: {name}, epoch", epoch, of, metrics)
-
-    return tell
-
-
-def _cpu_seconds() -> float:
-    return time.process_time()
 
 
 def _processor() -> str:

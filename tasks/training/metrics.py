@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
+from sklearn import metrics
 
 from infra.errors import SpecError
 from tasks.models.model import Array, Floats
@@ -60,8 +61,6 @@ def selection_metric(name: str, classes: Array, positive: object = None) -> Sele
 
 
 def _label_metrics(classes: Array, positive: object) -> dict[str, Measure]:
-    from sklearn import metrics
-
     found: dict[str, Measure] = {
         "accuracy": _accuracy,
         "balanced_accuracy": lambda t, p: float(metrics.balanced_accuracy_score(t, p)),
@@ -89,8 +88,6 @@ def _accuracy(truth: Array, predicted: Array) -> float:
 
 
 def _probability_metrics(classes: Array, positive: object) -> dict[str, Measure]:
-    from sklearn import metrics
-
     def brier(truth: Array, shares: Floats) -> float:
         squared = ((truth[:, None] == classes[None, :]) - shares) ** 2
         return float(squared.sum(axis=1).mean()) / (2 if len(classes) == 2 else 1)

@@ -2,18 +2,20 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
+import sklearn
 
 from infra.errors import InsufficientData, TrainingFailed
 from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
 from tasks.models.inputs import Rows
-from tasks.models.model import Array, Floats, Load
+from tasks.models.model import Array, Load
 from tasks.models.partition import Positions, cross_validate, hold_out
-from tasks.models.recipes import fit_rows
+from tasks.models.recipes import fit_rows, stated_threads
 from tasks.training.metrics import SelectionMetric, selection_metric
 
 logger = logging.getLogger(__name__)
@@ -48,16 +50,10 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
         A candidate cannot be fitted.
     """
     rows = Rows.read(frame, spec)
-    folds = _folds(spec, rows)
     classes = np.unique(rows.target)
     metric = selection_metric(spec.evaluation.metric, classes, spec.evaluation.positive)
-    scored = {}
-    for name in spec.candidates:
-        scores, error = _judge(name, spec, rows, folds, metric, load, progress)
-        if error is None:
-            error = corrected_standard_error(scores, folds)
-        scored[name] = (scores, error)
-    return _choose(scored, metric, spec)
+    comparison = _Comparison(spec, rows, _folds(spec, rows), metric, load, progress)
+    return _choose({name: comparison.judge(name) for name in spec.candidates}, metric, spec)
 
 
 def corrected_standard_error(scores: Sequence[float], folds: Sequence[tuple[Positions, Positions]]) -> float:
@@ -89,42 +85,40 @@ def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
     return found
 
 
-def _judge(
-    name: str,
-    spec: ProjectSpec,
-    rows: Rows,
-    folds: Sequence[tuple[Positions, Positions]],
-    metric: SelectionMetric,
-    load: Load,
-    progress: Progress,
-) -> tuple[tuple[float, ...], float | None]:
-    """Return the candidate's score on each fold and, for a single holdout, the score's standard error."""
-    what = f"selection: {name}"
-    scores: list[float] = []
-    error = None
-    # Once for all folds: finding the thread pools takes longer than fitting a small model.
-    with threadpool_limits(limits=spec.compute.threads):
-        for done, (fit, judge) in enumerate(folds, start=1):
-            model = fit_rows(
-                name, spec, rows.take(fit), load=load, watch=False, on_epoch=_tell_epochs(what, progress, len(folds))
-            )
-            judged = rows.take(judge)
-            answers = (
-                model.predict_inputs(judged.inputs)
-                if metric.uses == "labels"
-                else model.proba_inputs(judged.inputs)
-            )
-            scores.append(_require_number(metric.measure(judged.target, answers), name, metric, len(judged)))
-            if len(folds) == 1:
-                error = _holdout_error(judged.target, answers, metric)
-            progress(what, done, len(folds), {metric.name: float(np.mean(scores))})
-    return tuple(scores), error
+@dataclass(frozen=True)
+class _Comparison:
+    """All that stays the same from candidate to candidate."""
 
+    spec: ProjectSpec
+    rows: Rows
+    folds: Sequence[tuple[Positions, Positions]]
+    metric: SelectionMetric
+    load: Load
+    progress: Progress
 
-def _tell_epochs(what: str, progress: Progress, folds: int) -> Callable[[int, int, Mapping[str, float]], None] | None:
-    if folds > 1:
-        return None
-    return lambda epoch, of, metrics: progress(f"{what}, epoch", epoch, of, metrics)
+    def judge(self, name: str) -> tuple[tuple[float, ...], float]:
+        """Return the candidate's score on each fold and the standard error of their mean."""
+        what = f"selection: {name}"
+        scores: list[float] = []
+        error = 0.0
+        # Once for all folds: finding the thread pools takes longer than fitting a small model.
+        with stated_threads(self.spec, self.rows):
+            for done, (fit, judge) in enumerate(self.folds, start=1):
+                # What the first fold has shown of the parameters, the others need not check again.
+                with sklearn.config_context(skip_parameter_validation=done > 1):
+                    answers = self._answers(name, fit, judge)
+                truth = self.rows.target[judge]
+                scores.append(_require_number(self.metric.measure(truth, answers), name, self.metric, len(truth)))
+                if len(self.folds) == 1:
+                    error = _holdout_error(truth, answers, self.metric)
+                self.progress(what, done, len(self.folds), {self.metric.name: float(np.mean(scores))})
+        return tuple(scores), error if len(self.folds) == 1 else corrected_standard_error(scores, self.folds)
+
+    def _answers(self, name: str, fit: Positions, judge: Positions) -> Array:
+        on_epoch = partial(self.progress, f"selection: {name}, epoch") if len(self.folds) == 1 else None
+        model = fit_rows(name, self.spec, self.rows.take(fit), load=self.load, watch=False, on_epoch=on_epoch)
+        inputs = self.rows.take(judge).inputs
+        return model.predict_inputs(inputs) if self.metric.uses == "labels" else model.proba_inputs(inputs)
 
 
 def _require_number(score: float, name: str, metric: SelectionMetric, n: int) -> float:
@@ -136,7 +130,7 @@ def _require_number(score: float, name: str, metric: SelectionMetric, n: int) ->
     return score
 
 
-def _holdout_error(truth: Array, answers: Array | Floats, metric: SelectionMetric) -> float:
+def _holdout_error(truth: Array, answers: Array, metric: SelectionMetric) -> float:
     """Return the bootstrap standard error of a score on one set of rows (Efron & Tibshirani 1993, ch. 6)."""
     rng = np.random.default_rng(0)
     values = []
@@ -169,20 +163,21 @@ def _choose(
             standard_error=error,
             scores=scores,
             chosen=name == chosen,
-            reason=_reason(name, chosen, best, means, within, metric),
+            reason=_chosen_reason(chosen, best, means, within)
+            if name == chosen
+            else _other_reason(metric.sign * (means[best] - means[name]), chosen, best, within),
         )
         for name, (scores, error) in scored.items()
     ]
 
 
-def _reason(
-    name: str, chosen: str, best: str, means: Mapping[str, float], within: float, metric: SelectionMetric
-) -> str:
-    behind = metric.sign * (means[best] - means[name])
-    if name == chosen == best:
-        return f"Best {metric.name}: {means[name]:.4f}."
-    if name == chosen:
-        return f"First listed within one standard error ({within:.4f}) of the best, {best} ({means[best]:.4f})."
+def _chosen_reason(chosen: str, best: str, means: Mapping[str, float], within: float) -> str:
+    if chosen == best:
+        return "The best mean."
+    return f"First listed within one standard error ({within:.4f}) of the best, {best} ({means[best]:.4f})."
+
+
+def _other_reason(behind: float, chosen: str, best: str, within: float) -> str:
     if behind <= within:
         return f"Within one standard error of the best as well; {chosen} is listed before it."
     return f"{behind:.4f} behind the best, {best}."
