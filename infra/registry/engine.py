@@ -53,7 +53,9 @@ class Transaction:
     def insert_new(self, table: Table, **values: object) -> bool:
         """Insert the row unless one with its key is there; return whether it was inserted."""
         make = sqlite.insert if self.connection.dialect.name == "sqlite" else postgresql.insert
-        return self.execute(make(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+        statement = make(table).values(**values).on_conflict_do_nothing()
+        # Without the option the row count of an INSERT is dropped on PostgreSQL.
+        return self.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
 
     def note(self, now: datetime, actor: str, action: str, project: str | None, subject: str, **detail: object) -> None:
         """Append the audit row of a change that is made in this transaction."""
@@ -121,10 +123,13 @@ def parse_url(url: str) -> URL:
     remedy = "Expected sqlite:////folder/registry.db or postgresql://user:password@host:5432/database."
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        # From None: SQLAlchemy's message may show the URL with its password.
+    except (ArgumentError, ValueError):
+        # From None: these messages show parts of the URL, which may be parts of its password.
         raise SettingsError("KEEPFIT_DATABASE_URL cannot be read as a URL.", remedy=remedy) from None
     backend = parsed.get_backend_name()
+    if "@" in f"{parsed.host}{parsed.database}" and backend == "postgresql":
+        # Part of the password went into what is shown as the host: say nothing of either.
+        raise SettingsError("KEEPFIT_DATABASE_URL: more than one @.", remedy="Write @ in a password as %40.")
     if backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
@@ -155,7 +160,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None  # the driver's own BEGIN is a deferred one: see _begin_sqlite
     cursor = connection.cursor()
     try:
-        for setting in ("synchronous = FULL", "foreign_keys = ON", "recursive_triggers = ON"):
+        for setting in ("synchronous = FULL", "foreign_keys = ON"):
             cursor.execute(f"PRAGMA {setting}")
         cursor.execute("PRAGMA journal_mode")
         if cursor.fetchone() != ("wal",):

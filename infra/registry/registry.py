@@ -6,7 +6,7 @@ Every write is one transaction with its audit row, and may be sent twice: the se
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self, cast
 from uuid import uuid4
 
 from sqlalchemy import select
@@ -135,18 +135,10 @@ class Registry:
             holder=holder,
             lease_s=_check_lease(lease_s),
         )
-        crashed: list[str] = []
-
-        def begin(tx: Any) -> RunGrant | RegistryError:
-            answer = runs.begin_run(tx, request)
-            if isinstance(answer, RunGrant):
-                crashed.extend(answer.crashed_run_ids)
-            return answer
-
-        answer = self._database.write(begin)
+        answer = self._database.write(lambda tx: runs.begin_run(tx, request))
         if isinstance(answer, RegistryError):
             raise answer
-        return answer.model_copy(update={"crashed_run_ids": tuple(dict.fromkeys(crashed))})
+        return answer
 
     def renew_lease(self, grant: RunGrant | Fencing, lease_s: float = LEASE_S) -> None:
         """Move the end of the run's lease to `lease_s` seconds from now."""

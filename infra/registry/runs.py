@@ -40,8 +40,8 @@ def begin_run(tx: Transaction, request: RunRequest) -> RunGrant | DuplicateTrigg
     held = lock_lease(tx, request.project)
     now = tx.read_clock()
     if held.run_id == request.run_id:
-        return _grant(request, held.fence, held.expires_at)
-    crashed = _end_if_dead(tx, held, now, request.actor)
+        return _grant(request, held.fence, held.expires_at, _find_crashed(tx, request, held.fence))
+    crashed = _end_if_dead(tx, held, now, request)
     duplicate = _find_effective(tx, request)
     if duplicate is not None:
         return duplicate
@@ -53,21 +53,29 @@ def begin_run(tx: Transaction, request: RunRequest) -> RunGrant | DuplicateTrigg
     return _grant(request, fence, until, crashed)
 
 
-def _grant(request: RunRequest, fence: int, until: datetime, crashed: tuple[str, ...] = ()) -> RunGrant:
+def _grant(request: RunRequest, fence: int, until: datetime, crashed: tuple[str, ...]) -> RunGrant:
     return RunGrant(
         run_id=request.run_id, project=request.project, fence=fence, lease_until=until, crashed_run_ids=crashed
     )
 
 
-def _end_if_dead(tx: Transaction, held: Lease, now: datetime, actor: str) -> tuple[str, ...]:
+def _end_if_dead(tx: Transaction, held: Lease, now: datetime, request: RunRequest) -> tuple[str, ...]:
     reason = explain_death(held, now) if held.run_id is not None else None
     if reason is None:
         return ()
-    values = {"state": "crashed", "ended_at": now, "effective_key": None, "outcome": {"crashed": reason}}
-    tx.execute(update(run).where(run.c.run_id == held.run_id).values(**values, error=f"The run died: {reason}."))
+    values = {"state": "crashed", "ended_at": now, "effective_key": None, "error": f"The run died: {reason}."}
+    outcome = {"crashed": reason, "found_by": request.run_id}
+    tx.execute(update(run).where(run.c.run_id == held.run_id).values(**values, outcome=outcome))
     free_lease(tx, held.project)
-    tx.note(now, actor, "run.crash", held.project, held.run_id, reason=reason)
+    tx.note(now, request.actor, "run.crash", held.project, held.run_id, reason=reason)
     return (held.run_id,)
+
+
+def _find_crashed(tx: Transaction, request: RunRequest, fence: int) -> tuple[str, ...]:
+    """Return the dead run that an earlier try of this request found: its transaction was committed, its reply lost."""
+    before = (run.c.project == request.project) & (run.c.fence == fence - 1) & (run.c.state == "crashed")
+    rows = tx.execute(select(run.c.run_id, run.c.outcome).where(before))
+    return tuple(row.run_id for row in rows if row.outcome["found_by"] == request.run_id)
 
 
 def _find_effective(tx: Transaction, request: RunRequest) -> DuplicateTrigger | None:

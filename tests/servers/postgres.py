@@ -55,20 +55,21 @@ class PostgresServer:
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, *_ids_of(self.account), follow_symlinks=False)
         options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", f"--username={USER}"]
-        command = [self.programs / "bin/initdb", "-D", self.data, f"--pwfile={password_file}", *options]
+        command = [str(self.programs / "bin/initdb"), "-D", str(self.data), f"--pwfile={password_file}", *options]
         subprocess.run(command, check=True, capture_output=True, **self._as_account())
 
     def start(self) -> None:
         settings = [part for setting in FAST for part in ("-c", setting)]
-        command = [self.programs / "bin/postgres", "-D", self.data, "-p", str(self.port), *settings]
+        command = [str(self.programs / "bin/postgres"), "-D", str(self.data), "-p", str(self.port), *settings]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, **self._as_account())
+            process = subprocess.Popen(command, stdout=log, stderr=log, **self._as_account())
+        self.process = process
         give_up = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
                 psycopg.connect(self.conninfo("postgres"), connect_timeout=2).close()
             except psycopg.OperationalError:
-                if self.process.poll() is not None or time.monotonic() > give_up:
+                if process.poll() is not None or time.monotonic() > give_up:
                     raise RuntimeError(f"PostgreSQL did not start:\n{self.log.read_text()[-2000:]}") from None
                 time.sleep(0.05)
             else:

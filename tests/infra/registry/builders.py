@@ -43,9 +43,9 @@ def begin(registry: Registry, project: str = "iris", **changes: Any) -> RunGrant
     return registry.begin_run(**values | changes)
 
 
-def commit(registry: Registry, grant: RunGrant | Fencing, key: str = "ingest", **changes: Any) -> dict[str, Any]:
+def commit(registry: Registry, grant: RunGrant | Fencing, of: str = "ingest", **changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "key": digest(key),
+        "key": digest(of),
         "step": "ingest",
         "result": {"rows": 150},
         "blobs": [],

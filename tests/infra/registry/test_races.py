@@ -108,7 +108,7 @@ def register_and_commit(index: int, barrier: Barrier, url: str, fencing: tuple[s
         barrier.wait()
         shared = register(registry, grant, key="shared").number
         barrier.wait()
-        result = commit(registry, grant, key="shared", result={"by": index})
+        result = commit(registry, grant, of="shared", result={"by": index})
         barrier.wait()
         uses = registry.record_test_use(grant, "iris", digest("other rows"), digest(f"model {index}"))
         return [numbers, shared, result, uses]
