@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows.cli.render import console, figures_table, print_verdict, rows_table
+from flows.cli.render import console, print_figures, print_verdict, rows_table
 from flows.cli.versions import StoredVersion, find_version
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import SpecError
@@ -49,7 +49,7 @@ def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
         print(json.dumps(_as_json(version), indent=2))
         return
     print_verdict(version.label, version.verdict)
-    console.print(figures_table(version.manifest.evaluation, version.manifest.fit))
+    print_figures(version.manifest.evaluation, version.manifest.fit)
     fit = version.manifest.fit
     console.print(
         f"  made      {version.row.created_at:%Y-%m-%d %H:%M} UTC, {fit.seconds:.1f} s on {fit.hardware.device}"

@@ -16,7 +16,7 @@ from tasks.contracts.models import FitReport
 from tasks.contracts.release import RunOutcome
 
 COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red"}
-MARKS = {"pass": ("✓ pass", "green"), "inconclusive": ("? inconclusive", "yellow"), "fail": ("✗ fail", "red")}
+MARKS = {"pass": ("✓", "green"), "inconclusive": ("?", "yellow"), "fail": ("✗", "red")}
 
 console = Console()
 
@@ -25,7 +25,8 @@ def print_outcome(outcome: RunOutcome) -> None:
     """Print what a run came to: the verdict as a table, the figures, and where to look next."""
     console.print()
     print_verdict(outcome.project, outcome.verdict)
-    console.print(figures_table(outcome.evaluation, outcome.fit))
+    print_figures(outcome.evaluation, outcome.fit)
+    console.print()
     console.print(Text(_closing(outcome), style="bold"))
     for line in _next_lines(outcome):
         console.print(Text(f"  {line}"), soft_wrap=True)
@@ -43,58 +44,63 @@ def print_verdict(title: str, verdict: Verdict) -> None:
     )
     console.print(headline)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, justify in CHECK_COLUMNS:
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literal
+    for name in CHECK_COLUMNS:
+        table.add_column(name, justify="left" if name in ("check", "result") else "right", no_wrap=name != "check")
     for check in verdict.checks:
         table.add_row(*_check_row(check))
     console.print(table)
+    for check in verdict.checks:
+        if check.status != "pass":
+            console.print(Text.assemble(MARKS[check.status], f" {check.name}: {check.detail}"))
 
 
-CHECK_COLUMNS = (
-    ("check", "left"),
-    ("candidate", "right"),
-    ("against", "right"),
-    ("difference", "right"),
-    ("interval", "right"),
-    ("n", "right"),
-    ("result", "left"),
-)
+CHECK_COLUMNS = ("check", "candidate", "against", "difference", "interval", "n", "result")
 
 
 def _check_row(check: GateCheck) -> tuple[str | Text, ...]:
-    mark, colour = MARKS[check.status]
-    result = Text.assemble((mark, colour), f"  {check.detail}" if check.detail else "")
-    interval = "" if check.low is None or check.high is None else f"[{check.low:+.3f}, {check.high:+.3f}]"
-    difference = "" if check.difference is None else f"{check.difference:+.4f}"
-    rows = str(check.n) if check.n else ""
-    return (check.name, number(check.candidate), number(check.champion), difference, Text(interval), rows, result)
+    between = "" if check.low is None or check.high is None else f"[{check.low:+.3f}, {check.high:+.3f}]"
+    difference = "" if check.difference is None else f"{check.difference:+.3f}"
+    rows = f"{check.n:,}" if check.n else ""
+    figures = (number(check.candidate), number(check.champion), difference, Text(between), rows)
+    return (check.name, *figures, Text.assemble(MARKS[check.status], f" {check.status}"))
 
 
-def figures_table(evaluation: EvaluationReport, fit: FitReport) -> Table:
-    """Return the figures beside the verdict: test rows, baseline, champion, selection."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Figures", title_justify="left", title_style="bold")
-    table.add_column("on")
-    table.add_column("of")
+def print_figures(evaluation: EvaluationReport, fit: FitReport) -> None:
+    """Print the figures beside the verdict: on the test rows, and how the candidate was chosen."""
+    primary = evaluation.metrics[0]
+    on_test = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    on_test.add_column(f"on {primary.n:,} test rows", no_wrap=True)
     for metric in evaluation.metrics:
-        table.add_column(metric.metric, justify="right")
+        on_test.add_column(metric.metric, justify="right", no_wrap=True)
     rows = [(f"{fit.chosen.candidate} (chosen)", evaluation.metrics), *evaluation.beside.items()]
     rows += [("champion", evaluation.champion)] if evaluation.champion else []
-    rows += [("dummy baseline", evaluation.baseline)]
-    for place, (label, metrics) in enumerate(rows):
-        where = f"{evaluation.metrics[0].n} test rows" if place == 0 else ""
-        table.add_row(where, label, *(Text(interval(metric)) for metric in metrics))
-    for place, score in enumerate(fit.selection):
-        where = f"training rows, {len(score.scores)} folds" if place == 0 else ""
-        label = f"{score.candidate}{' ← chosen' if score.chosen else ''}"
-        table.add_row(where, label, f"{score.metric} {score.mean:.3f} ± {score.std:.3f}", end_section=False)
-    primary = evaluation.metrics[0]
-    table.add_row("smallest difference", f"{primary.n} rows can show", f"{evaluation.smallest_detectable:.3f}")
+    for label, metrics in [*rows, ("dummy baseline", evaluation.baseline)]:
+        on_test.add_row(label, *(Text(interval(metric)) for metric in metrics))
+    console.print(on_test)
+    console.print(_selection_table(fit))
+    console.print(
+        f"{primary.n:,} test rows can show a difference of {primary.metric} from about "
+        f"{evaluation.smallest_detectable:.2g} on (power 0.8)."
+    )
+
+
+def _selection_table(fit: FitReport) -> Table:
+    first = fit.selection[0]
+    folds = f"{len(first.scores)} folds" if len(first.scores) > 1 else "one holdout"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(f"on training rows, {folds}", no_wrap=True)
+    table.add_column(first.metric, justify="right", no_wrap=True)
+    table.add_column("why")
+    for score in fit.selection:
+        spread = f" ± {score.std:.3f}" if len(score.scores) > 1 else ""
+        name = Text(score.candidate, style="bold" if score.chosen else "")
+        table.add_row(name, f"{score.mean:.3f}{spread}", score.reason)
     return table
 
 
 def interval(metric: MetricValue) -> str:
     """Return a value with its interval, or the bare value where there is none."""
-    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
+    return f"{metric.value:.3f} [{metric.low:.2f}, {metric.high:.2f}]"
 
 
 def number(value: float | None) -> str:

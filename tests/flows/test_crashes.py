@@ -32,7 +32,7 @@ def assert_sound(place: Place) -> None:
         assert [row.seq for row in history] == list(range(1, len(history) + 1))
         if champion.version is not None:
             assert registry.version("iris", champion.version).decision == "PROMOTE"
-            released = [row for row in registry.audit("iris", limit=1000) if row.action == "release"]
+            released = [row for row in registry.audit("iris", limit=1000) if row.action == "promote"]
             assert len(released) == len(history)
 
 
