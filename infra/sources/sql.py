@@ -50,7 +50,7 @@ def read_sql(query: str, url_env: str, as_of: datetime) -> pd.DataFrame:
             return pd.read_sql(_bind(query, as_of), connection, dtype_backend="numpy_nullable")
     except (SQLAlchemyError, pd.errors.DatabaseError) as error:
         # `from None`: the cause's own text may hold the URL.
-        raise _explain(error.__cause__ or error, url, url_env) from None
+        raise _explain(error, url, url_env) from None
     finally:
         engine.dispose()
 
@@ -83,6 +83,8 @@ def _explain(error: BaseException, url: str, url_env: str) -> SourceError:
     from sqlalchemy.engine import make_url  # noqa: PLC0415
     from sqlalchemy.exc import InterfaceError, OperationalError  # noqa: PLC0415
 
+    if isinstance(error, pd.errors.DatabaseError) and error.__cause__ is not None:
+        error = error.__cause__
     cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
     text = cause.splitlines()[0]
     for secret in (url, make_url(url).password or ""):
