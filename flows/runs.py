@@ -83,7 +83,9 @@ def finish(run: OpenRun, outcome: RunOutcome) -> None:
     open_workspace().registry.finish_run(run.grant, state="completed", outcome=summary, error=None)
 
 
-def _begin(workspace: Workspace, project: str, flow: str, trigger: Trigger, parameters: Mapping[str, object]) -> RunGrant:
+def _begin(
+    workspace: Workspace, project: str, flow: str, trigger: Trigger, parameters: Mapping[str, object]
+) -> RunGrant:
     key = f"{trigger.kind}:{trigger.window}" if trigger.window else None
     return workspace.registry.begin_run(
         project=project,

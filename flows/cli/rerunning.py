@@ -1,8 +1,10 @@
 """`keepfit rerun`: train a version again from what was recorded, and compare."""
 
 import json
+import logging
 import platform
 import tempfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from flows.cli.progress import showing_progress
 from flows.cli.render import console, rows_table
 from flows.cli.versions import StoredVersion, find_version
-from infra.errors import KeepfitError
+from infra.errors import KeepfitError, name_values
 from infra.frames import read_parquet
 from infra.settings import load_settings
 from infra.workspace import open_workspace
@@ -18,36 +20,47 @@ from tasks.contracts.project import ProjectSpec
 from tasks.project import load_project
 from tasks.release.versions import describe_code
 
+logger = logging.getLogger(__name__)
+
 
 def rerun_version(label: str, *, as_json: bool) -> None:
     """Train again and print both digests; say what differs where they differ.
 
+    The models that were tested beside the chosen one are trained again as well.
+
     Raises
     ------
     KeepfitError
-        The model that came out is another one.
+        A model that came out is another one.
     """
     version = find_version(label)
+    fit = version.manifest.fit
+    recorded = {model.candidate: model.content for model in (fit.chosen, *fit.beside)}
     with showing_progress(quiet=as_json):
-        content = train_again(version)
-    recorded = version.manifest.model.content
+        again = train_again(version, list(recorded))
     differences = find_differences(version)
     if as_json:
-        facts = {"version": label, "recorded": recorded, "again": content, "equal": content == recorded}
+        facts = {"version": label, "recorded": recorded, "again": again, "equal": again == recorded}
         print(json.dumps({**facts, "differences": differences}, indent=2))
     else:
-        mark = "[green]✓ the same model[/]" if content == recorded else "[red]✗ another model[/]"
-        console.print(f"{mark}\n  recorded  {recorded}\n  again     {content}")
-        if differences:
-            rows = [(name, then, now) for name, (then, now) in differences.items()]
-            console.print(rows_table(("what differs", "then", "now"), rows))
-    if content != recorded:
+        _print(recorded, again, differences)
+    other = [name for name, content in recorded.items() if again[name] != content]
+    if other:
         named = ", ".join(differences) or "nothing that is recorded: a source of randomness is not under control"
-        raise KeepfitError(f"{label}: training again gave another model. What differs: {named}.")
+        raise KeepfitError(f"{label}: training again gave another {name_values(other)}. What differs: {named}.")
 
 
-def train_again(version: StoredVersion) -> str:
-    """Return the content digest of the model that the recorded rows, spec and seeds give now."""
+def _print(recorded: dict[str, str], again: dict[str, str], differences: dict[str, tuple[Any, Any]]) -> None:
+    for name, content in recorded.items():
+        mark = "[green]✓ the same model[/]" if again[name] == content else "[red]✗ another model[/]"
+        console.print(f"{mark}  {name}\n  recorded  {content}\n  again     {again[name]}")
+    if differences:
+        rows = [(name, then, now) for name, (then, now) in differences.items()]
+        console.print(rows_table(("what differs", "then", "now"), rows))
+
+
+def train_again(version: StoredVersion, candidates: list[str]) -> dict[str, str]:
+    """Return the content digests of the models that the recorded rows, spec and seeds give now."""
     from tasks.models.recipes import fit_candidate
     from tasks.models.saving import save_model
 
@@ -56,8 +69,17 @@ def train_again(version: StoredVersion) -> str:
     project = load_project(load_settings().projects, version.row.project)
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         rows = read_parquet(store.fetch(version.manifest.split.train, Path(scratch) / "train.parquet"))
-        model = fit_candidate(version.manifest.model.candidate, spec, rows, load=project.load)
-        return save_model(model, Path(scratch) / "model")
+        return {
+            name: save_model(
+                fit_candidate(name, spec, rows, load=project.load, on_epoch=_tell_epoch), Path(scratch) / "model"
+            )
+            for name in candidates
+        }
+
+
+def _tell_epoch(epoch: int, of: int, metrics: Mapping[str, float]) -> None:
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+    logger.info("epoch %d of %d: %s", epoch, of, figures)
 
 
 def find_differences(version: StoredVersion) -> dict[str, tuple[Any, Any]]:
