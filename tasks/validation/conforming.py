@@ -15,6 +15,8 @@ TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 EXACT_IN_FLOAT = 2**53
 """Beyond this a float64 no longer holds every whole number (IEEE 754)."""
 
+NUMBER = r"\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[iI][nN][fF]([iI][nN][iI][tT][yY])?)\s*"
+
 TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -140,9 +142,17 @@ def _read_number(raw: pd.Series, kind: str) -> Conformed:
         lost = _beyond_exact(raw, kind)
         return Conformed(pd.Series(np.where(lost, np.nan, values)), lost & ~missing)
     if kind == "text":
-        numbers = pd.to_numeric(raw.astype(object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        numbers = _parse_numbers(raw.astype(TEXT))
         return Conformed(pd.Series(numbers), np.isnan(numbers) & ~missing, read_from_text=True)
     return _by_cell(raw, "float64", _read_number) if kind == "mixed" else _nothing_read(raw, "float64")
+
+
+def _parse_numbers(text: pd.Series) -> npt.NDArray[np.float64]:
+    """Return the nearest float64 of each number, NaN elsewhere; `pandas.to_numeric` may be off by one unit in the last place."""
+    numbers = np.full(len(text), np.nan)
+    readable = text.str.fullmatch(NUMBER).to_numpy(dtype=bool, na_value=False)
+    numbers[readable] = text[readable].to_numpy(dtype=object).astype(float)
+    return numbers
 
 
 def _beyond_exact(raw: pd.Series, kind: str) -> Mask:
@@ -184,9 +194,8 @@ def _whole_texts(raw: pd.Series) -> Conformed:
     text = raw.astype(TEXT)
     digits = text.str.fullmatch(r"\s*[+-]?\d{1,18}\s*").to_numpy(dtype=bool, na_value=False)
     exact = pd.Series(None, index=raw.index, dtype="Int64")
-    exact[digits] = text[digits].str.strip().astype("int64")
-    rest = _whole_floats(pd.to_numeric(text.mask(digits).astype(object), errors="coerce").to_numpy(dtype=float))
-    values = exact.where(digits, rest.values)
+    exact[digits] = text[digits].to_numpy(dtype=object).astype("int64")
+    values = exact.where(digits, _whole_floats(_parse_numbers(text.mask(digits))).values)
     return Conformed(values, values.isna().to_numpy(dtype=bool) & ~_missing(raw), read_from_text=True)
 
 

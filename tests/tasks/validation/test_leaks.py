@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.metrics import roc_auc_score
+
+from tasks.contracts.project import Column
+from tasks.validation.leaks import cross_counted_recall, find_leaks, least_pairwise_auc
+from tests.tasks.validation.projects import make_spec
+
+RNG = np.random.default_rng(3)
+Y = RNG.integers(0, 3, 600)
+NOISE = RNG.normal(size=600)
+
+LEAKS = {
+    "the target itself": (Y, "integer"),
+    "a copy with little noise": (Y + NOISE / 1000, "number"),
+    "its negative": (-Y.astype(float), "number"),
+    "its name": (np.array(["x", "y", "z"])[Y], "category"),
+    "codes in no order": (np.array([5, 1, 3])[Y], "integer"),
+    "several names for one class": ([f"{y}-{i % 7}" for i, y in enumerate(Y)], "category"),
+    "a date that follows it": (pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(Y, unit="D"), "datetime"),
+}
+HONEST = {
+    "noise": (NOISE, "number"),
+    "a strong feature": (Y + NOISE / 2, "number"),
+    "an identifier": ([f"row {i}" for i in range(600)], "category"),
+    "parts one class only": (np.where(Y == 0, NOISE - 100, NOISE), "number"),
+    "constant": (np.ones(600), "number"),
+    "all missing": (np.full(600, np.nan), "number"),
+}
+
+
+def judge(values, kind, target=Y, target_type="integer"):
+    columns = {"x": Column(type=kind), "z": Column(type="number"), "kind": Column(type=target_type)}
+    frame = pd.DataFrame({"x": values, "z": NOISE[: len(target)], "kind": target})
+    return find_leaks(frame, make_spec(columns))
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_planted_leak_is_found(name):
+    (found,) = judge(*LEAKS[name])
+    assert "'x' predicts 'kind'" in found
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_feature_is_not_accused(name):
+    assert judge(*HONEST[name]) == []
+
+
+def test_missingness_that_follows_a_binary_target_is_found():
+    y = Y > 0
+    (found,) = judge(np.where(y, NOISE, np.nan), "number", y, "boolean")
+    assert "AUC at least 1.000" in found
+
+
+def test_a_number_that_orders_a_numeric_target_is_found():
+    target = RNG.normal(size=600)
+    (found,) = judge(np.exp(target), "number", target, "number")
+    assert "rank correlation" in found
+    assert judge(target + NOISE, "number", target, "number") == []
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+def test_real_data_is_not_accused(load):
+    bunch = load(as_frame=True)
+    columns = {**{name: Column(type="number") for name in bunch.data}, "target": Column(type="integer")}
+    assert find_leaks(bunch.frame, make_spec(columns, target="target")) == []
+
+
+def test_few_rows_in_a_class_prove_nothing():
+    y = np.array([0] * 9 + [1] * 100)
+    assert judge(y, "integer", y) == []
+
+
+def test_the_pairwise_auc_is_scikit_learns():
+    pairs = [(i, j) for i in range(3) for j in range(i)]
+    x = np.round(Y + NOISE, 1)
+    aucs = [roc_auc_score(Y[np.isin(Y, pair)] == pair[0], x[np.isin(Y, pair)]) for pair in pairs]
+    assert least_pairwise_auc(x, Y) == pytest.approx(min(max(auc, 1 - auc) for auc in aucs), abs=1e-12)
+
+
+def test_a_value_seen_once_names_nothing():
+    assert cross_counted_recall(np.arange(600), Y) == 0
+    assert cross_counted_recall(Y, Y) == 1
