@@ -8,6 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import event
 
 from infra.errors import RegistryError
 from infra.registry.migration import make_config
@@ -88,6 +89,18 @@ def test_every_sqlite_connection_is_durable_and_checks_its_keys(tmp_path: Path) 
     with open_registry(f"sqlite:///{tmp_path / 'registry.db'}", patience_s=7) as registry:
         for pragma, value in {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 7000}.items():
             assert ask_pragma(registry, pragma) == value, pragma
+
+
+def test_a_writer_on_sqlite_takes_the_lock_before_it_reads(tmp_path: Path) -> None:
+    statements: list[str] = []
+    with open_registry(f"sqlite:///{tmp_path / 'registry.db'}") as registry:
+        engine = registry._database.engine
+        event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+        registry.champion("iris")
+        assert statements[0] == "BEGIN"
+        statements.clear()
+        begin(registry)
+        assert statements[0] == "BEGIN IMMEDIATE"
 
 
 def test_a_file_that_lost_its_journal_mode_gets_it_back(tmp_path: Path) -> None:
