@@ -12,6 +12,11 @@ from tasks.evaluation.metrics import find_metric
 BYTES_PER_MB = 1_000_000
 
 
+def finite_or_none(value: float) -> float | None:
+    """Return the value, or None for NaN and infinities, which a check does not carry."""
+    return value if math.isfinite(value) else None
+
+
 def require_model(rows: AnswerTable, scored: ScoredRows, role: str) -> tuple[Answers, ScoredModel]:
     """Return the answers and the description of the one model in this role.
 
@@ -78,9 +83,9 @@ def check_floors(spec: ProjectSpec, rows: AnswerTable, answers: Answers) -> list
                 kind="floor",
                 status="pass" if reached else "fail",
                 metric=name,
-                candidate=measured.value,
-                low=measured.low,
-                high=measured.high,
+                candidate=finite_or_none(measured.value),
+                low=finite_or_none(measured.low),
+                high=finite_or_none(measured.high),
                 n=measured.n,
                 margin=floor,
                 detail=f"{name} {measured.value:.4f}, {relation} {floor:g} is required; "
@@ -102,7 +107,7 @@ def check_budgets(budgets: Budgets, model: ScoredModel) -> list[GateCheck]:
             kind="budget",
             status="pass" if value <= most else "fail",
             metric=f"{name} ({unit})",
-            candidate=None if math.isnan(value) else value,
+            candidate=finite_or_none(value),
             margin=most,
             detail=f"{name} {value:.4g} {unit}, at most {most:g} {unit} is allowed.",
         )

@@ -79,7 +79,8 @@ def compare(
     """Return the paired comparison on all rows of the table.
 
     Accuracy of independent rows: McNemar's exact test for superiority (margin 0), Tango's interval, and his test at
-    the margin otherwise (`proportions`). Everything else: the paired bootstrap of `_bootstrap`.
+    the margin otherwise (`proportions`; up to 100 rows the test is exact and may ask a little more than the interval
+    shows). Everything else: the paired bootstrap of `_bootstrap`.
 
     Parameters
     ----------

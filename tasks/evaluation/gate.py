@@ -25,6 +25,7 @@ from tasks.evaluation.bounds import (
     check_comparable,
     check_floors,
     check_test_use,
+    finite_or_none,
     require_model,
 )
 from tasks.evaluation.comparison import Comparison, compare, holm
@@ -218,22 +219,18 @@ def _to_check(question: Question, seen: Comparison, worse: float, alpha: float) 
         kind=question.kind,
         status=status,
         metric=question.metric.name,
-        candidate=_finite(seen.candidate),
-        champion=_finite(seen.champion),
-        difference=_finite(seen.difference),
-        low=_finite(seen.low),
-        high=_finite(seen.high),
+        candidate=finite_or_none(seen.candidate),
+        champion=finite_or_none(seen.champion),
+        difference=finite_or_none(seen.difference),
+        low=finite_or_none(seen.low),
+        high=finite_or_none(seen.high),
         p_value=None if seen.reason else (worse if status == "fail" else seen.p_better),
         n=seen.n,
         margin=question.margin,
-        smallest_detectable=_finite(seen.detectable),
+        smallest_detectable=finite_or_none(seen.detectable),
         rows_needed=seen.rows_for(question.margin + seen.difference, alpha),
         detail=_describe(question, seen, status),
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _describe(question: Question, seen: Comparison, status: str) -> str:

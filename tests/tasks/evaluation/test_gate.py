@@ -174,12 +174,12 @@ def test_many_harmless_slices_do_not_reject_by_luck():
     for seed in range(40):
         rng = np.random.default_rng(seed)
         # Worse by exactly the slice margin everywhere: each slice alone is called worse in up to 2.5 % of trials.
-        kind = rng.choice(4, p=[0.85, 0.025, 0.075, 0.05], size=2_000)
-        truth = rng.integers(2, size=2_000)
+        kind = rng.choice(4, p=[0.85, 0.025, 0.075, 0.05], size=3_000)
+        truth = rng.integers(2, size=3_000)
         first, second = np.where(kind <= 1, truth, 1 - truth), np.where(kind % 2 == 0, truth, 1 - truth)
         table = table_of(truth, first, second)
         for part in range(20):
-            table.slices[f"part={part}"] = np.arange(2_000) % 20 == part
+            table.slices[f"part={part}"] = np.arange(3_000) % 20 == part
         checks = judged(table, make_spec(policy="non_inferiority", margin=0.05)).checks
         rejected += any(each.status == "fail" for each in checks)
     # Holm: at most 2.5 % of trials; without it about a quarter.
