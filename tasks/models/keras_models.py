@@ -1,5 +1,6 @@
 """Keras candidates: the project's network behind the same preprocessing as scikit-learn's."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -196,7 +197,7 @@ def network_config(network: Any) -> dict[str, Any]:
     """Return the network's architecture as JSON, without how it was trained."""
     import keras  # noqa: PLC0415  only once TensorFlow was started
 
-    config: dict[str, Any] = keras.saving.serialize_keras_object(network)
+    config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
     config.pop("compile_config", None)
     return config
 

@@ -76,7 +76,7 @@ def cross_validate(
         _at_least(len(np.unique(groups)), folds, f"groups of {split.column!r}")
         return list(_repeat(lambda s: _group_folds(target, groups, folds, s), repeats, seed))
     classes, counts = np.unique(target, return_counts=True)
-    _at_least(int(counts.min()), folds, f"training rows of class {classes[counts.argmin()]!r}")
+    _at_least(int(counts.min()), folds, f"training rows of class {classes.tolist()[counts.argmin()]!r}")
     return list(_repeat(lambda s: _stratified_folds(target, folds, s), repeats, seed))
 
 
@@ -119,7 +119,7 @@ def _cut_between_ties(ordered: Values, wanted: int) -> int:
     ]
     if not choices:
         raise InsufficientData(
-            f"Expected rows before and after a cut, received {len(ordered)} rows with one value: {value!r}.",
+            f"Expected rows before and after a cut, received {len(ordered)} rows with one value: {value}.",
             remedy="Order the rows by a column that differs between them.",
         )
     return min(choices, key=lambda cut: abs(cut - wanted))
