@@ -16,11 +16,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from infra.artifacts.reference import ArtifactRef
 from infra.artifacts.store import BlobStore, open_store
 from tests.servers.seaweed import S3Server, start_s3_server
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 LARGE_BYTES = 100_000_000
 SMALL_BYTES = 4096
@@ -31,14 +35,16 @@ Way = Callable[[], object]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `ratio` is our time over the plain way's: below 1 we are faster."""
+    """One line of the table; `ratio` is our wall time over the plain way's: below 1 we are faster."""
 
     store: str
     work: str
-    ours_s: float
     plain: str
+    ours_s: float
     plain_s: float
     ratio: float
+    ours_cpu_s: float
+    plain_cpu_s: float
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,50 +71,54 @@ def measure(repeats: int = 5) -> list[Row]:
 
 def _measure_files(folder: Path, repeats: int) -> list[Row]:
     store = open_store((folder / "store").as_uri())
-    plain = folder / "plain"
-    plain.mkdir()
     times = _Times("file://")
     for repeat in range(repeats):
-        source, blobs = _make_content(folder, repeat)
-        copy, out = plain / "large", folder / "out"
-        times.turn(
-            "put 100 MB",
-            {
-                "ours": lambda: store.put_file(source, "a/b"),
-                "copyfile + fsync": lambda: _sync(Path(shutil.copyfile(source, copy))),
-                "copyfile": lambda: shutil.copyfile(source, plain / "unsynced"),
-            },
-            repeat,
-        )
-        ref = store.put_file(source, "a/b")
-        times.turn(
-            "get 100 MB",
-            {
-                "ours": lambda: store.fetch(ref, out),
-                "copyfile + fsync": lambda: _sync(Path(shutil.copyfile(copy, plain / "out"))),
-                "copyfile": lambda: shutil.copyfile(copy, plain / "out2"),
-            },
-            repeat,
-        )
-        names = [plain / str(number) for number in range(SMALL_COUNT)]
-        times.turn(
-            f"put {SMALL_COUNT} x 4 KB",
-            {
-                "ours": lambda: _put_all(store, blobs),
-                "write + fsync": lambda: [_write_synced(path, blob) for path, blob in zip(names, blobs, strict=True)],
-                "write": lambda: [
-                    path.with_suffix(".u").write_bytes(blob) for path, blob in zip(names, blobs, strict=True)
-                ],
-            },
-            repeat,
-        )
-        refs = _put_all(store, blobs)
-        times.turn(
-            f"get {SMALL_COUNT} x 4 KB",
-            {"ours": lambda: [store.read(one) for one in refs], "read": lambda: [path.read_bytes() for path in names]},
-            repeat,
-        )
+        _copy_files(store, folder, repeat, times)
     return times.rows()
+
+
+def _copy_files(store: BlobStore, folder: Path, repeat: int, times: "_Times") -> None:
+    source, blobs = _make_content(folder, repeat)
+    plain = folder / f"plain-{repeat}"
+    plain.mkdir()
+    copy = plain / "large"
+    synced = [(plain / str(number), blob) for number, blob in enumerate(blobs)]
+    times.turn(
+        "put 100 MB",
+        {
+            "ours": lambda: store.put_file(source, "a/b"),
+            "copyfile + fsync": lambda: _copy_synced(source, copy),
+            "copyfile": lambda: shutil.copyfile(source, plain / "unsynced"),
+        },
+        repeat,
+    )
+    ref = store.put_file(source, "a/b")
+    times.turn(
+        "get 100 MB",
+        {
+            "ours": lambda: store.fetch(ref, plain / "fetched"),
+            "copyfile + fsync": lambda: _copy_synced(copy, plain / "copied"),
+            "copyfile": lambda: shutil.copyfile(copy, plain / "copied unsynced"),
+        },
+        repeat,
+    )
+    times.turn(
+        f"put {SMALL_COUNT} x 4 KB",
+        {
+            "ours": lambda: _put_all(store, blobs),
+            "write + fsync": lambda: _write_all_synced(synced),
+            "write": lambda: [path.with_suffix(".unsynced").write_bytes(blob) for path, blob in synced],
+        },
+        repeat,
+    )
+    refs = _put_all(store, blobs)
+    times.turn(
+        f"get {SMALL_COUNT} x 4 KB",
+        {"ours": lambda: [store.read(one) for one in refs], "read": lambda: [path.read_bytes() for path, _ in synced]},
+        repeat,
+    )
+    store.delete(ref.digest)
+    shutil.rmtree(plain)
 
 
 def _measure_s3(server: S3Server, folder: Path, repeats: int) -> list[Row]:
@@ -117,76 +127,94 @@ def _measure_s3(server: S3Server, folder: Path, repeats: int) -> list[Row]:
     client = server.client()
     times = _Times("s3://")
     for repeat in range(repeats):
-        source, blobs = _make_content(folder, 1000 + repeat)
-        out, key = folder / "out", f"plain/{repeat}"
-        times.turn(
-            "put 100 MB",
-            {
-                "ours": lambda: store.put_file(source, "a/b"),
-                "boto3 upload_file": lambda: client.upload_file(str(source), bucket, key),
-                "boto3 put_object": lambda: _put_object(client, bucket, f"{key}-whole", source),
-            },
-            repeat,
-        )
-        ref = store.put_file(source, "a/b")
-        times.turn(
-            "get 100 MB",
-            {
-                "ours": lambda: store.fetch(ref, out),
-                "boto3 download_file": lambda: client.download_file(bucket, key, str(folder / "out2")),
-                "boto3 get_object": lambda: client.get_object(Bucket=bucket, Key=key)["Body"].read(),
-            },
-            repeat,
-        )
-        keys = [f"{key}/{number}" for number in range(SMALL_COUNT)]
-        times.turn(
-            f"put {SMALL_COUNT} x 4 KB",
-            {
-                "ours": lambda: _put_all(store, blobs),
-                "boto3 put_object": lambda: [
-                    client.put_object(Bucket=bucket, Key=one, Body=blob) for one, blob in zip(keys, blobs, strict=True)
-                ],
-            },
-            repeat,
-        )
-        refs = _put_all(store, blobs)
-        times.turn(
-            f"get {SMALL_COUNT} x 4 KB",
-            {
-                "ours": lambda: [store.read(one) for one in refs],
-                "boto3 get_object": lambda: [client.get_object(Bucket=bucket, Key=one)["Body"].read() for one in keys],
-            },
-            repeat,
-        )
-        store.delete(ref.digest)
-        client.delete_object(Bucket=bucket, Key=key)
-        client.delete_object(Bucket=bucket, Key=f"{key}-whole")
+        _copy_objects(store, client, bucket=bucket, folder=folder, repeat=repeat, times=times)
     return times.rows()
 
 
+def _copy_objects(
+    store: BlobStore, client: "S3Client", *, bucket: str, folder: Path, repeat: int, times: "_Times"
+) -> None:
+    source, blobs = _make_content(folder, 1000 + repeat)
+    large, whole = f"plain/{repeat}", f"plain/{repeat}-whole"
+    named = [(f"plain/{repeat}/{blob[:8].hex()}", blob) for blob in blobs]
+
+    def get(key: str) -> bytes:
+        return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    times.turn(
+        "put 100 MB",
+        {
+            "ours": lambda: store.put_file(source, "a/b"),
+            "boto3 upload_file": lambda: client.upload_file(str(source), bucket, large),
+            "boto3 put_object": lambda: client.put_object(Bucket=bucket, Key=whole, Body=source.read_bytes()),
+        },
+        repeat,
+    )
+    ref = store.put_file(source, "a/b")
+    times.turn(
+        "get 100 MB",
+        {
+            "ours": lambda: store.fetch(ref, folder / "fetched"),
+            "boto3 download_file": lambda: client.download_file(bucket, large, str(folder / "downloaded")),
+            "boto3 get_object": lambda: (folder / "got").write_bytes(get(whole)),
+        },
+        repeat,
+    )
+    times.turn(
+        f"put {SMALL_COUNT} x 4 KB",
+        {
+            "ours": lambda: _put_all(store, blobs),
+            "boto3 put_object": lambda: [client.put_object(Bucket=bucket, Key=key, Body=blob) for key, blob in named],
+        },
+        repeat,
+    )
+    refs = _put_all(store, blobs)
+    times.turn(
+        f"get {SMALL_COUNT} x 4 KB",
+        {"ours": lambda: [store.read(one) for one in refs], "boto3 get_object": lambda: [get(key) for key, _ in named]},
+        repeat,
+    )
+    store.delete(ref.digest)
+    for key in (large, whole):
+        client.delete_object(Bucket=bucket, Key=key)
+
+
 class _Times:
-    """The seconds of each way of doing each work."""
+    """Wall and CPU seconds of each way of doing each work."""
 
     def __init__(self, store: str) -> None:
         self._store = store
-        self._seconds: dict[str, dict[str, list[float]]] = {}
+        self._taken: dict[str, dict[str, list[tuple[float, float]]]] = {}
 
     def turn(self, work: str, ways: dict[str, Way], repeat: int) -> None:
         """Do the work once in each way, beginning with another one each time."""
         names = list(ways)
         for name in names[repeat % len(names) :] + names[: repeat % len(names)]:
-            started = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             ways[name]()
-            taken = time.perf_counter() - started
-            self._seconds.setdefault(work, {}).setdefault(name, []).append(taken)
+            taken = (time.perf_counter() - wall, time.process_time() - cpu)
+            self._taken.setdefault(work, {}).setdefault(name, []).append(taken)
         print(f"{self._store} {work}: repeat {repeat + 1} done", file=sys.stderr)
 
     def rows(self) -> list[Row]:
         rows = []
-        for work, ways in self._seconds.items():
-            medians = {name: statistics.median(seconds) for name, seconds in ways.items()}
-            ours = medians.pop("ours")
-            rows += [Row(self._store, work, ours, plain, taken, ours / taken) for plain, taken in medians.items()]
+        for work, ways in self._taken.items():
+            wall = {name: statistics.median(one for one, _ in taken) for name, taken in ways.items()}
+            cpu = {name: statistics.median(one for _, one in taken) for name, taken in ways.items()}
+            rows += [
+                Row(
+                    self._store,
+                    work,
+                    plain,
+                    wall["ours"],
+                    wall[plain],
+                    wall["ours"] / wall[plain],
+                    cpu["ours"],
+                    cpu[plain],
+                )
+                for plain in wall
+                if plain != "ours"
+            ]
         return rows
 
 
@@ -202,14 +230,15 @@ def _put_all(store: BlobStore, blobs: list[bytes]) -> list[ArtifactRef]:
     return [store.put_bytes(blob, "a/b") for blob in blobs]
 
 
-def _put_object(client: object, bucket: str, key: str, source: Path) -> None:
-    with source.open("rb") as body:
-        client.put_object(Bucket=bucket, Key=key, Body=body)  # type: ignore[attr-defined]
+def _write_all_synced(files: list[tuple[Path, bytes]]) -> None:
+    for path, blob in files:
+        path.write_bytes(blob)
+        _sync(path)
 
 
-def _write_synced(path: Path, blob: bytes) -> None:
-    path.write_bytes(blob)
-    _sync(path)
+def _copy_synced(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    _sync(target)
 
 
 def _sync(path: Path) -> None:
@@ -221,9 +250,12 @@ def _sync(path: Path) -> None:
 
 def format_table(rows: list[Row]) -> str:
     """Return the rows as a table for people."""
-    lines = [f"{'store':8} {'work':16} {'ours':>9}   {'plain way':20} {'time':>9} {'ours / plain':>13}"]
-    lines += [
-        f"{row.store:8} {row.work:16} {row.ours_s:8.3f}s   {row.plain:20} {row.plain_s:8.3f}s {row.ratio:12.2f}x"
+    head = (
+        f"{'store':8} {'work':14} {'beside':20} {'ours':>8} {'plain':>8} {'ratio':>7} {'our CPU':>8} {'plain CPU':>10}"
+    )
+    lines = [head] + [
+        f"{row.store:8} {row.work:14} {row.plain:20} {row.ours_s:7.3f}s {row.plain_s:7.3f}s {row.ratio:6.2f}x"
+        f" {row.ours_cpu_s:7.3f}s {row.plain_cpu_s:9.3f}s"
         for row in rows
     ]
     return "\n".join(lines)

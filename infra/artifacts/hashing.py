@@ -24,14 +24,27 @@ def read_chunks(source: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[by
         yield chunk
 
 
+class RunningDigest:
+    """SHA-256 and size of what has gone by so far."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self._digest = hashlib.sha256()
+
+    def update(self, chunk: bytes) -> None:
+        self._digest.update(chunk)
+        self.size_bytes += len(chunk)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
 def digest_stream(source: BinaryIO) -> tuple[str, int]:
     """Return the SHA-256 and the size in bytes of what is left of `source`."""
-    counted = hashlib.sha256()
-    size_bytes = 0
+    counted = RunningDigest()
     for chunk in read_chunks(source):
         counted.update(chunk)
-        size_bytes += len(chunk)
-    return counted.hexdigest(), size_bytes
+    return counted.hexdigest(), counted.size_bytes
 
 
 def check_size(ref: ArtifactRef, size_bytes: int, where: str) -> None:
@@ -53,13 +66,11 @@ def verified(chunks: Iterable[bytes], ref: ArtifactRef, where: str) -> Iterator[
 
     The consumer must not publish or use anything before the iterator has ended.
     """
-    counted = hashlib.sha256()
-    size_bytes = 0
+    counted = RunningDigest()
     for chunk in chunks:
         counted.update(chunk)
-        size_bytes += len(chunk)
-        if size_bytes > ref.size_bytes:
-            check_size(ref, size_bytes, where)
+        if counted.size_bytes > ref.size_bytes:
+            check_size(ref, counted.size_bytes, where)
         yield chunk
-    check_size(ref, size_bytes, where)
+    check_size(ref, counted.size_bytes, where)
     check_digest(ref, counted.hexdigest(), where)

@@ -1,7 +1,6 @@
 """The object store as a folder: one file a blob, put there by hard link so that it is whole or absent."""
 
 import errno
-import hashlib
 import logging
 import os
 import re
@@ -13,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from infra.artifacts.hashing import check_digest, check_size, digest_bytes, read_chunks, verified
+from infra.artifacts.hashing import RunningDigest, check_digest, check_size, digest_bytes, read_chunks, verified
 from infra.artifacts.landing import land, sync_folder, write_all
 from infra.artifacts.reference import ArtifactRef, Digest, StoredBlob, blob_key
 from infra.errors import BlobNotFound, IntegrityError, StoreRefused, StoreUnavailable
@@ -210,13 +209,11 @@ class LocalStore:
 
 def _copy(source: BinaryIO, handle: int) -> tuple[Digest, int]:
     """Return digest and size of what was copied from `source`: one pass, so a file that changes cannot be torn."""
-    counted = hashlib.sha256()
-    size_bytes = 0
+    counted = RunningDigest()
     for chunk in read_chunks(source):
         counted.update(chunk)
         write_all(handle, chunk)
-        size_bytes += len(chunk)
-    return counted.hexdigest(), size_bytes
+    return counted.hexdigest(), counted.size_bytes
 
 
 def _names(folder: Path) -> list[str]:

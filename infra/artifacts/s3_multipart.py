@@ -1,6 +1,5 @@
 """A large blob goes up in parts, a few at a time, and appears under its name only when all of them are there."""
 
-import hashlib
 import logging
 from collections import deque
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
-from infra.artifacts.hashing import check_digest, read_chunks
+from infra.artifacts.hashing import RunningDigest, check_digest, read_chunks
 from infra.artifacts.reference import ArtifactRef
 from infra.artifacts.s3_faults import ANY_FAULT, Deadline, TimedBody, name_fault, persist
 from infra.faults import reach
@@ -90,7 +89,7 @@ class MultipartUpload:
             log.warning("%s: an unfinished upload stays behind: %s", self._where, name_fault(fault))
 
     def _send_parts(self, upload_id: str, source: BinaryIO, ref: ArtifactRef) -> "list[CompletedPartTypeDef]":
-        counted = hashlib.sha256()
+        counted = RunningDigest()
         sent: list[CompletedPartTypeDef] = []
         on_their_way: deque[Future[CompletedPartTypeDef]] = deque()
         part_bytes = max(PART_BYTES, -(-ref.size_bytes // MOST_PARTS))
