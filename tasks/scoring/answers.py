@@ -29,7 +29,7 @@ def frame_answers(test: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
     group = {spec.evaluation.group} if spec.evaluation.group else set[str]()
     beside = {part.column for part in spec.gate.slices} | group
     for column in sorted(beside):
-        table[column] = test[column].to_numpy()
+        table[f"column:{column}"] = test[column].to_numpy()
     return table
 
 

@@ -11,7 +11,7 @@ from tests.flows.conftest import Place
 
 KILLED = -signal.SIGKILL
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("crashes")]
+pytestmark = pytest.mark.engine
 
 
 def open_place(place: Place) -> Registry:
@@ -32,7 +32,7 @@ def assert_sound(place: Place) -> None:
         assert [row.seq for row in history] == list(range(1, len(history) + 1))
         if champion.version is not None:
             assert registry.version("iris", champion.version).decision == "PROMOTE"
-            released = [row for row in registry.audit("iris", limit=1000) if row.action == "promote"]
+            released = [row for row in registry.audit("iris", limit=1000) if row.action == "release.promote"]
             assert len(released) == len(history)
 
 

@@ -10,7 +10,6 @@ import os
 import sys
 from typing import Any
 
-
 IMPORTED_ONCE = (
     "great_expectations",
     "sklearn.linear_model",
