@@ -192,7 +192,7 @@ def _positive(spec: ProjectSpec, classes: Sequence[Label]) -> int:
 
 
 def _column(frame: pd.DataFrame, column: str, where: str) -> "pd.Series[str]":
-    name = f"column:{column}" if f"column:{column}" in frame.columns else column
+    name = f"column:{column}"
     if name not in frame.columns:
         raise SpecError(f"{where}: the column {column!r} is not among the scored rows' columns.")
     return frame[name]
