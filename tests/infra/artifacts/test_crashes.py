@@ -118,3 +118,30 @@ def test_a_local_put_of_what_is_there_makes_it_young_again(tmp_path: Path) -> No
     store.put_bytes(b"x", "text/plain")
 
     assert time.time() - next(iter(store.list_blobs())).modified_at.timestamp() < 60
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from infra.artifacts.store import open_store
+source, target = Path(sys.argv[2]), Path(sys.argv[2] + ".fetched")
+store = open_store(sys.argv[1])
+store.put_bytes(b"warm", "text/plain")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+store.fetch(store.put_file(source, "text/plain"), target)
+assert target.stat().st_size == source.stat().st_size
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_large_file_goes_both_ways_in_bounded_memory(under_test: StoreUnderTest, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.truncate(250_000_000)
+
+    measured = put(under_test.url, source, MEASURE)
+
+    assert measured.returncode == 0, measured.stderr
+    grown_kb = int(measured.stdout)
+    # Five parts of 16 MiB on their way and what sends them; a copy of the file would be 244,000.
+    assert grown_kb < 150_000

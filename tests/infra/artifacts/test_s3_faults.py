@@ -15,7 +15,7 @@ from tests.infra.artifacts.faulty_proxy import Answer, CutBody, FaultyProxy, Fli
 
 pytestmark = pytest.mark.servers
 
-LARGE = hashlib.shake_256(b"large").digest(40_000_001)
+LARGE = hashlib.shake_256(b"large").digest(20_000_001)
 MEDIUM = LARGE[:3_000_000]
 
 

@@ -14,8 +14,8 @@ from infra.artifacts.store import BlobStore, open_store
 from infra.errors import BlobNotFound, IntegrityError
 from tests.infra.artifacts.conftest import StoreUnderTest
 
-LARGE_BYTES = 40_000_001
-"""Three parts, the last one shorter."""
+LARGE_BYTES = 20_000_001
+"""Two parts, the second one shorter."""
 
 
 def make_data(size_bytes: int, seed: int = 0) -> bytes:
