@@ -13,15 +13,13 @@ from tasks.contracts.data import Check
 from tasks.contracts.project import ProjectSpec
 from tasks.validation.conforming import Conformed, Mask, conform_types, settle_types
 from tasks.validation.duplicates import find_constants, find_duplicates, find_rare_classes
-from tasks.validation.expectations import Answer, Asked, check_expectations, find_rows, run_suite
+from tasks.validation.expectations import Answer, Asked, check_expectations, run_suite
+from tasks.validation.findings import EXAMPLES, Finding, judge_rule
 from tasks.validation.leaks import find_leaks
 from tasks.validation.names import compare_names, explain_missing
-from tasks.validation.rules import Rule, compile_contract, mark_rows
+from tasks.validation.rules import Rule, compile_contract
 
 logger = logging.getLogger(__name__)
-
-EXAMPLES = 5
-EXAMPLE_LETTERS = 40
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,9 @@ def examine_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutco
     missing, unknown = compare_names(list(raw_frame.columns), list(spec.columns))
     contract = compile_contract(spec, raw_frame, conformed)
     rules = _runnable(contract.rules, missing)
-    answers, gx_result = run_suite(contract.batch, [Asked(rule.expectation, rule.arguments) for rule in rules])
+    answers, gx_result = run_suite(contract.batch, [_ask(rule, tuple(conformed)) for rule in rules])
     _require_all_ran(spec, rules, answers)
-    findings = [_judge(rule, answer, contract.batch) for rule, answer in zip(rules, answers, strict=True)]
+    findings = [judge_rule(rule, answer, contract.batch, spec) for rule, answer in zip(rules, answers, strict=True)]
     broken = np.zeros(len(raw_frame), dtype=bool) if not missing else np.ones(len(raw_frame), dtype=bool)
     for finding in findings:
         broken |= finding.rows if finding.rows is not None else False
@@ -98,19 +96,19 @@ def examine_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutco
     return outcome if problem is None else _with_problem(outcome, problem)
 
 
-@dataclass(frozen=True)
-class _Finding:
-    rule: Rule
-    check: Check
-    rows: Mask | None = None
-    fatal: bool = False
-    examples: str = ""
+def _ask(rule: Rule, declared: tuple[str, ...]) -> Asked:
+    """Put the project's own questions to its own columns: ours beside them are not its business."""
+    return Asked(rule.expectation, rule.arguments, declared if rule.about == "extra" else ())
 
 
 def _runnable(rules: Sequence[Rule], missing: Sequence[str]) -> list[Rule]:
     """Leave out the project's own expectations of a missing column: they would crash and hide the reason."""
     named = set(missing)
-    return [rule for rule in rules if not (rule.extra and named & {str(v) for v in _flatten(rule.arguments.values())})]
+    return [
+        rule
+        for rule in rules
+        if not (rule.about == "extra" and named & {str(v) for v in _flatten(rule.arguments.values())})
+    ]
 
 
 def _flatten(values: Any) -> list[Any]:
@@ -135,47 +133,6 @@ def _describe_crash(rule: Rule, answer: Answer, spec: ProjectSpec) -> str:
     return f"{rule.expectation}{about}{': ' + answer.crash.splitlines()[0][:120] if quotable else ''}"
 
 
-def _judge(rule: Rule, answer: Answer, batch: pd.DataFrame) -> _Finding:
-    check = Check(
-        expectation=rule.expectation,
-        column=rule.column,
-        status=answer.status,
-        detail=f"expected {rule.expected}" + (f"; observed {answer.observed}" if answer.observed else ""),
-        failed_rows=answer.unexpected_rows or 0,
-    )
-    if answer.status != "failed":
-        return _Finding(rule, check)
-    rows = _find_broken(rule, answer, batch)
-    return _Finding(rule, check, rows, fatal=rows is None, examples=_give_examples(rule, rows))
-
-
-def _find_broken(rule: Rule, answer: Answer, batch: pd.DataFrame) -> Mask | None:
-    if rule.breaks is not None:
-        rows = rule.breaks()
-        if int(rows.sum()) != answer.unexpected_rows:
-            raise CheckCrashed(
-                f"{rule.expectation} on {rule.column!r}: Great Expectations counts {answer.unexpected_rows} rows, "
-                f"keepfit {int(rows.sum())}.",
-                remedy="This is a defect of keepfit: report it with the types of the column.",
-            )
-        return rows
-    if not rule.extra or rule.arguments.get("mostly", 1) != 1:
-        return None
-    positions = find_rows(batch, Asked(rule.expectation, rule.arguments))
-    return None if not positions else mark_rows(positions, len(batch))
-
-
-def _give_examples(rule: Rule, rows: Mask | None) -> str:
-    if rows is None or rule.cells is None:
-        return ""
-    cells = rule.cells[rows].astype(object).head(1000)
-    return name_values(dict.fromkeys(_shorten(cell) for cell in cells), limit=EXAMPLES)
-
-
-def _shorten(cell: Any) -> str | float | bool:
-    return cell if isinstance(cell, (float, int)) else str(cell)[:EXAMPLE_LETTERS]
-
-
 def _accept(conformed: dict[str, Conformed], spec: ProjectSpec, broken: Mask) -> pd.DataFrame:
     columns = {name: conformed[name].values for name in spec.columns}
     if broken.any():
@@ -183,7 +140,7 @@ def _accept(conformed: dict[str, Conformed], spec: ProjectSpec, broken: Mask) ->
     return settle_types(pd.DataFrame(columns, copy=False))
 
 
-def _set_aside(raw: pd.DataFrame, broken: Mask, findings: Sequence[_Finding], hints: Sequence[str]) -> pd.DataFrame:
+def _set_aside(raw: pd.DataFrame, broken: Mask, findings: Sequence[Finding], hints: Sequence[str]) -> pd.DataFrame:
     reasons = np.full(int(broken.sum()), "; ".join(hints), dtype=object)
     for finding in findings:
         if finding.rows is not None:
@@ -201,7 +158,7 @@ def _find_oddities(
     conformed: dict[str, Conformed],
     spec: ProjectSpec,
     unknown: list[str],
-    findings: Sequence[_Finding],
+    findings: Sequence[Finding],
 ) -> list[str]:
     found = [f"Unknown columns are left out: {name_values(unknown)}."] if unknown else []
     found += [
@@ -219,51 +176,30 @@ def _find_oddities(
 
 
 def _find_problem(
-    outcome: ValidationOutcome, spec: ProjectSpec, findings: Sequence[_Finding], hints: Sequence[str]
+    outcome: ValidationOutcome, spec: ProjectSpec, findings: Sequence[Finding], hints: Sequence[str]
 ) -> DataError | None:
-    count = next(
-        one for one in findings if one.rule.expectation == "expect_table_row_count_to_be_between" and not one.rule.extra
-    )
-    fatal = [
-        one for one in findings if one.fatal and one is not count and one.rule.expectation != "expect_column_to_exist"
-    ]
+    fatal = [one for one in findings if one.fatal and one.rule.about in ("values", "extra")]
     share = len(outcome.quarantined) / outcome.rows
     if hints or fatal or share > spec.validation.quarantine_share:
-        return _explain_broken(outcome, spec, findings, hints, count)
+        return _explain_broken(outcome, spec, findings, hints)
     return _explain_insufficient(outcome.accepted, spec)
 
 
 def _explain_broken(
-    outcome: ValidationOutcome, spec: ProjectSpec, findings: Sequence[_Finding], hints: Sequence[str], count: _Finding
+    outcome: ValidationOutcome, spec: ProjectSpec, findings: Sequence[Finding], hints: Sequence[str]
 ) -> ContractBroken:
-    aside = len(outcome.quarantined)
-    head = (
-        f"{spec.name}: {aside} of {outcome.rows} rows break the contract"
-        if not hints
-        else f"{spec.name}: the columns are not the declared ones"
-    )
-    if not hints and aside / outcome.rows > spec.validation.quarantine_share:
-        head += f", more than the share of {spec.validation.quarantine_share:g} that may be set aside"
-    lines = [
-        *hints,
-        *(
-            _describe_failure(one)
-            for one in findings
-            if one.check.status == "failed" and one is not count and one.rule.expectation != "expect_column_to_exist"
-        ),
-    ]
+    aside, bound = len(outcome.quarantined), spec.validation.quarantine_share
+    head = f"{spec.name}: {aside} of {outcome.rows} rows break the contract"
+    if hints:
+        head = f"{spec.name}: the columns are not the declared ones"
+    elif aside / outcome.rows > bound:
+        head += f", more than the share of {bound:g} that may be set aside"
+    failed = [one for one in findings if one.check.status == "failed" and one.rule.about in ("values", "extra")]
+    lines = [*hints, *(one.sentence for one in failed)]
     return ContractBroken(
         "\n  ".join([f"{head}:", *lines]),
         remedy="Correct the data at its source, or the contract in project.yaml (`columns`, `validation`).",
     )
-
-
-def _describe_failure(finding: _Finding) -> str:
-    about = finding.rule.column or "table"
-    count = finding.check.failed_rows
-    rows = f"; {count} row{'s' if count > 1 else ''}" if count else ""
-    examples = f", e.g. {finding.examples}" if finding.examples else ""
-    return f"{about}: {finding.check.detail} ({finding.rule.expectation}){rows}{examples}"
 
 
 def _explain_insufficient(accepted: pd.DataFrame, spec: ProjectSpec) -> InsufficientData | None:
@@ -300,10 +236,12 @@ def _with_problem(outcome: ValidationOutcome, problem: DataError) -> ValidationO
 
 
 def _without_texts(gx_result: dict[str, Any], spec: ProjectSpec) -> dict[str, Any]:
-    """Drop the example values of columns of text: the result is kept, people's words are not."""
+    """Keep nothing but figures of columns of text: the result is stored, people's words are not."""
     quotable = {name for name, column in spec.columns.items() if column.type != "text"}
     for one in gx_result.get("results", []):
-        column = one["expectation_config"]["kwargs"].get("column")
-        if column not in quotable:
-            one["result"] = {key: value for key, value in one["result"].items() if not key.startswith("partial_")}
+        if one["expectation_config"]["kwargs"].get("column") not in quotable:
+            one["result"] = {
+                key: value for key, value in one["result"].items() if not isinstance(value, (str, list, dict))
+            }
+            one["exception_info"] = {}
     return gx_result

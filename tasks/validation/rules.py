@@ -6,7 +6,7 @@ Great Expectations decides whether a rule holds; the mask says which rows break 
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ class Rule:
     expected: str
     breaks: Callable[[], Mask] | None = None
     reason: str = ""
-    extra: bool = False
+    about: Literal["columns", "count", "values", "extra"] = "values"
     cells: pd.Series | None = field(default=None, compare=False)
 
 
@@ -65,7 +65,7 @@ def compile_contract(spec: ProjectSpec, raw_frame: pd.DataFrame, conformed: Mapp
         The declared columns that are there, from `conform_types(raw_frame, spec.columns)`.
     """
     batch = {name: part.values for name, part in conformed.items()}
-    rules = [_exists(name) for name in spec.columns]
+    rules = [_columns_exist(list(spec.columns))]
     for name, part in conformed.items():
         column = spec.columns[name]
         raw = raw_frame[name].reset_index(drop=True)
@@ -78,12 +78,19 @@ def compile_contract(spec: ProjectSpec, raw_frame: pd.DataFrame, conformed: Mapp
     return Contract(tuple(rules), pd.DataFrame(batch, index=pd.RangeIndex(len(raw_frame)), copy=False))
 
 
-def _exists(name: str) -> Rule:
-    return Rule("expect_column_to_exist", {"column": name}, name, "the column")
+def _columns_exist(names: list[str]) -> Rule:
+    arguments = {"column_set": names, "exact_match": False}
+    return Rule("expect_table_columns_to_match_set", arguments, None, "the declared columns", about="columns")
 
 
 def _row_count(min_rows: int) -> Rule:
-    return Rule("expect_table_row_count_to_be_between", {"min_value": min_rows}, None, f"at least {min_rows} rows")
+    return Rule(
+        "expect_table_row_count_to_be_between",
+        {"min_value": min_rows},
+        None,
+        f"at least {min_rows} rows",
+        about="count",
+    )
 
 
 def _extra(asked: Expectation) -> Rule:
@@ -93,7 +100,7 @@ def _extra(asked: Expectation) -> Rule:
         dict(asked.arguments),
         about if isinstance(about, str) else None,
         ", ".join(f"{key} {value}" for key, value in asked.arguments.items()),
-        extra=True,
+        about="extra",
         reason=f"breaks {asked.expectation}",
     )
 
