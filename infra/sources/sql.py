@@ -9,7 +9,10 @@ import pandas as pd
 from infra.errors import SourceError, SourceUnavailable
 
 PASSING_FAULTS = ("connection", "connect to", "timeout", "server closed", "database is locked")
-"""What drivers say when a later attempt may succeed."""
+"""What drivers say when a later attempt may succeed ..."""
+
+LASTING_FAULTS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
+"""... unless they also say one of these."""
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, TextClause
@@ -89,7 +92,7 @@ def _explain(error: BaseException, url: str, url_env: str) -> SourceError:
     text = cause.splitlines()[0]
     for secret in (url, make_url(url).password or ""):
         text = text.replace(secret, "***") if secret else text
-    if isinstance(error, (OperationalError, InterfaceError)) and any(sign in text.lower() for sign in PASSING_FAULTS):
+    if isinstance(error, (OperationalError, InterfaceError)) and _may_pass(text.lower()):
         return SourceUnavailable(
             f"The database that {url_env} names does not answer: {text}", remedy="Try again later."
         )
@@ -97,3 +100,7 @@ def _explain(error: BaseException, url: str, url_env: str) -> SourceError:
         f"The database that {url_env} names refused the query: {text}",
         remedy="Correct `source.sql.query` in project.yaml.",
     )
+
+
+def _may_pass(text: str) -> bool:
+    return any(sign in text for sign in PASSING_FAULTS) and not any(sign in text for sign in LASTING_FAULTS)

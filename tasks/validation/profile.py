@@ -11,7 +11,7 @@ SHOWN_LETTERS = 40
 
 
 class ColumnProfile(NamedTuple):
-    """One line of the page's table of columns."""
+    """One line of the page's table of columns; distinct values of a number say little and cost most, so they are not counted."""
 
     name: str
     type: ColumnType
@@ -19,7 +19,7 @@ class ColumnProfile(NamedTuple):
     meaning: str
     role: str
     missing: int
-    distinct: int
+    distinct: int | None
     summary: str
 
 
@@ -46,7 +46,7 @@ def _profile(name: str, column: pd.Series, spec: ProjectSpec) -> ColumnProfile:
         meaning=declared.meaning,
         role=roles.get(name, "feature" if name in spec.features else "kept"),
         missing=int(column.isna().sum()),
-        distinct=int(column.nunique()),
+        distinct=None if declared.type == "number" else int(column.nunique()),
         summary=_summarise(column.dropna(), declared.type),
     )
 
