@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SMALL_VALUES = 100_000
 """Rows times columns up to which one thread is enough."""
+WORDS_A_TEXT = 200
+"""A text counts as this many columns."""
 
 
 def fit_candidate(
@@ -46,13 +48,21 @@ def fit_candidate(
         return fit_rows(name, spec, rows, load=load, on_epoch=on_epoch)
 
 
-def stated_threads(spec: ProjectSpec, rows: Rows) -> threadpool_limits:
-    """Return the context in which BLAS and OpenMP use `compute.threads`, or one where a second only waits.
+def threads_for(spec: ProjectSpec, rows: int) -> int:
+    """Return the BLAS and OpenMP threads that a fit on this many rows uses: `compute.threads`, or 1 for small data.
 
-    Under it fitting small data costs a third: threads that meet at each step of an optimiser spend their time
-    waiting for one another, and on a busy machine far more than that.
+    Threads that meet at each step of an optimiser spend their time waiting for one another where the steps are
+    small, and on a busy machine far more than that. The number is part of the result: sums come out in another
+    order, so another number of threads gives another digest.
     """
-    return threadpool_limits(limits=spec.compute.threads if rows.inputs.size > SMALL_VALUES else 1)
+    columns = InputColumns.of(spec)
+    values = rows * (len(columns.numbers) + len(columns.categories) + len(columns.texts) * WORDS_A_TEXT)
+    return spec.compute.threads if values > SMALL_VALUES else 1
+
+
+def stated_threads(spec: ProjectSpec, rows: Rows) -> threadpool_limits:
+    """Return the context in which fits use that many threads."""
+    return threadpool_limits(limits=threads_for(spec, len(rows)))
 
 
 def fit_rows(

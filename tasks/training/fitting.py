@@ -16,7 +16,7 @@ from tasks.contracts.models import CandidateScore, Hardware
 from tasks.contracts.project import ProjectSpec
 from tasks.models.inputs import read_target
 from tasks.models.model import FittedModel, Load
-from tasks.models.recipes import fit_candidate
+from tasks.models.recipes import fit_candidate, threads_for
 from tasks.training.selection import Progress, select_candidate
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
         beside=beside,
         selection=tuple(selection),
         class_prior=class_shares(frame, spec),
-        hardware=describe_hardware(spec, chosen.model),
+        hardware=describe_hardware(spec, chosen.model, len(frame)),
         libraries=library_versions(networks=any(one.model.backend == "keras" for one in fitted)),
         seconds=time.perf_counter() - started,
         cpu_seconds=time.process_time() - cpu_started,
@@ -104,9 +104,9 @@ def library_versions(*, networks: bool) -> dict[str, str]:
     return found
 
 
-def describe_hardware(spec: ProjectSpec, model: FittedModel) -> Hardware:
+def describe_hardware(spec: ProjectSpec, model: FittedModel, rows: int) -> Hardware:
     """Return what trained the model: as far as it can change the last digits, or the time."""
-    device, threads = "cpu", spec.compute.threads
+    device, threads = "cpu", threads_for(spec, rows)
     if model.backend == "keras":
         from tasks.models.tensorflow_runtime import threads_in_use  # noqa: PLC0415  brings TensorFlow
 

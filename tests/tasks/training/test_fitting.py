@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tasks.models.recipes import threads_for
 from tasks.models.saving import save_model
 from tasks.training.fitting import fit_project
 from tests.tasks.models.examples import CLASSICAL, mixed_rows, mixed_spec, no_functions, number_rows, numbers_spec
@@ -40,7 +41,8 @@ def test_what_fitted_it_is_recorded(result):
     assert {"python", "scikit-learn", "numpy", "skops"} <= set(result.libraries)
     assert "tensorflow" not in result.libraries
     assert result.hardware.device == "cpu"
-    assert result.hardware.threads == 2
+    assert result.hardware.threads == threads_for(mixed_spec(), len(mixed_rows())) == 1
+    assert threads_for(mixed_spec(), 100_000) == 2
     assert 0 < result.chosen.fit_seconds < result.seconds
 
 
