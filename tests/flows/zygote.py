@@ -45,6 +45,7 @@ def run_child(request: dict[str, Any]) -> None:
     from infra.errors import KeepfitError
 
     os.environ.update(request["environment"])
+    sys.argv = ["keepfit", *request["arguments"]]
     with open(request["log"], "ab", buffering=0) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
