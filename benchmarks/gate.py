@@ -26,8 +26,9 @@ import numpy as np
 from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.evaluation import ScoredModel, ScoredRows
 from tasks.contracts.project import Candidate, Column, Evaluation, Gate, ProjectSpec, Source
-from tasks.evaluation.answers import Answers, AnswerTable
+from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.gate import decide
+from tasks.metrics.answers import Answers
 
 ACCURACY = 0.86
 DISCORDANCE = 0.08

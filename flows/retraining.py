@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 
 from prefect import flow
 from prefect.runtime import flow_run
-from tasks.training.steps import train
 
 from flows.artifacts import publish_outcome
 from flows.runs import OpenRun, finish, running
 from infra.errors import Conflict
 from infra.settings import load_settings
 from tasks.contracts.champions import ChampionRef
-from tasks.contracts.data import Snapshot
+from tasks.contracts.data import Snapshot, SplitRef, ValidationReport
 from tasks.contracts.evaluation import EvaluationReport, Verdict
 from tasks.contracts.models import FitReport
 from tasks.contracts.project import Name
@@ -27,7 +26,9 @@ from tasks.project import load_project
 from tasks.release.champions import find_champion
 from tasks.release.steps import next_label, register, release, report
 from tasks.release.versions import describe_code
+from tasks.scoring.fresh import standing_by
 from tasks.scoring.steps import score
+from tasks.training.steps import train
 from tasks.validation.steps import validate
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,22 @@ def _retrain(run: OpenRun, *, dry_run: bool) -> RunOutcome:
     snapshot = ingest(context)
     validation = validate(context, snapshot)
     parts = split(context, validation)
-    fit = train(context, parts)
+    with standing_by():
+        fit = train(context, parts)
+        return _judge_and_release(run, snapshot, validation, parts, fit, dry_run=dry_run)
+
+
+def _judge_and_release(
+    run: OpenRun,
+    snapshot: Snapshot,
+    validation: ValidationReport,
+    parts: SplitRef,
+    fit: FitReport,
+    *,
+    dry_run: bool,
+) -> RunOutcome:
+    """Hold the candidate against the champion and release it if it may go; again where the champion moved meanwhile."""
+    context = run.context
     for attempt in range(1, RELEASE_ATTEMPTS + 1):
         champion = find_champion(context.project)
         scored = score(context, parts, fit, champion)

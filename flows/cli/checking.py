@@ -63,7 +63,7 @@ def _examine(project: LoadedProject) -> Iterator[Sound]:
 
 
 def _check_metrics(spec: ProjectSpec) -> Sound:
-    from tasks.evaluation.metrics import find_metric
+    from tasks.metrics.registry import find_metric
 
     names = [spec.evaluation.metric, *spec.evaluation.also, *spec.gate.floors, *spec.gate.guards]
     for name in names:

@@ -3,11 +3,14 @@
 What it proves is that a model can be served from its artifact alone, without anything that training left in memory.
 """
 
+import importlib
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,6 @@ from tasks.contracts.evaluation import ScoredModel
 from tasks.contracts.frozen import Contract
 from tasks.contracts.models import ModelRef
 from tasks.contracts.project import ProjectSpec
-from tasks.models.loading import load_model
 from tasks.scoring.answers import add_answers, frame_answers
 
 LATENCY_DRAWS = 30
@@ -52,28 +54,72 @@ class Reply(Contract):
     models: tuple[ScoredModel, ...]
 
 
+class FreshProcess:
+    """A Python process of its own, importing what scoring needs until it is asked."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tasks.scoring.fresh"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    def ask(self, request: Request) -> Reply:
+        """Return the process's reply; it answers once.
+
+        Raises
+        ------
+        IntegrityError
+            A model did not load or answer there.
+        """
+        try:
+            said, complained = self._process.communicate(request.model_dump_json(), timeout=TIMEOUT_S)
+        finally:
+            self.stop()
+        if self._process.returncode != 0:
+            last = "\n".join(complained.strip().splitlines()[-3:])
+            raise IntegrityError(
+                f"A stored model did not load and answer in a fresh process (exit {self._process.returncode}): {last}",
+                remedy="Nothing was released. Train again; `keepfit doctor` tells whether the store is sound.",
+            )
+        return Reply.model_validate_json(said.splitlines()[-1])
+
+    def stop(self) -> None:
+        """End the process, asked or not."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+
+_standing_by: list[FreshProcess] = []
+
+
+@contextmanager
+def standing_by() -> Iterator[None]:
+    """Have a fresh process import its libraries while the body trains: it answers the first question asked inside."""
+    process = FreshProcess()
+    _standing_by.append(process)
+    try:
+        yield
+    finally:
+        if process in _standing_by:
+            _standing_by.remove(process)
+            process.stop()
+
+
 def ask_fresh_process(request: Request) -> Reply:
-    """Run the request in a new Python process and return its reply.
+    """Return the reply of the process that stands by, or of a new one.
 
     Raises
     ------
     IntegrityError
         A model did not load or answer there.
     """
-    command = [sys.executable, "-m", "tasks.scoring.fresh"]
-    text = request.model_dump_json()
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    if done.returncode != 0:
-        last = "\n".join(done.stderr.strip().splitlines()[-3:])
-        raise IntegrityError(
-            f"A stored model did not load and answer in a fresh process (exit {done.returncode}): {last}",
-            remedy="Nothing was released. Train again; `keepfit doctor` tells whether the store is sound.",
-        )
-    return Reply.model_validate_json(done.stdout.splitlines()[-1])
+    return (_standing_by.pop() if _standing_by else FreshProcess()).ask(request)
 
 
 def answer(request: Request, store: BlobStore, scratch: Path) -> Reply:
     """Load each model from the store, let it answer all rows, and write the table of answers."""
+    from tasks.models.loading import load_model
+
     spec = ProjectSpec.model_validate_json(store.read(request.spec))
     rows = read_parquet(store.fetch(request.rows, scratch / "rows.parquet"))
     table = frame_answers(rows, spec)
@@ -110,9 +156,13 @@ def measure_latency(model: Any, features: pd.DataFrame) -> float:
 
 
 def main() -> None:
-    """Answer the request on standard input."""
+    """Import what answering needs, then answer the request on standard input."""
+    importlib.import_module("tasks.models.loading")
+    text = sys.stdin.read()
+    if not text:  # nobody asked, or who would have asked is gone
+        return
     settings = load_settings()
-    request = Request.model_validate_json(sys.stdin.read())
+    request = Request.model_validate_json(text)
     with tempfile.TemporaryDirectory(prefix="keepfit-fresh-") as scratch:
         reply = answer(request, open_store(settings.store, settings.store_deadline_s), Path(scratch))
     sys.stdout.write(reply.model_dump_json() + "\n")

@@ -3,14 +3,17 @@
 import json
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.data import SplitRef
 from tasks.contracts.models import FitReport, ModelRef
 from tasks.contracts.runs import RunContext
 from tasks.policies import step
-from tasks.training.fitting import FitResult, FittedCandidate, fit_project
 from tasks.workbench import JSON, Workbench, opened
+
+if TYPE_CHECKING:
+    from tasks.training.fitting import FitResult, FittedCandidate
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ MODEL = "application/vnd.keepfit.model+zip"
 @step
 def train(run: RunContext, parts: SplitRef) -> FitReport:
     """Return the chosen candidate and those tested beside it, fitted on the training rows alone."""
+    from tasks.training.fitting import fit_project
+
     with opened(run) as bench:
         result = fit_project(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress)
         report = FitReport(
@@ -45,7 +50,7 @@ def tell_progress(what: str, done: int, of: int, metrics: Mapping[str, float]) -
     logger.info("%s %d of %d%s", what, done, of, f": {figures}" if figures else "")
 
 
-def _store(bench: Workbench, fitted: FittedCandidate) -> ModelRef:
+def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
     from tasks.models.saving import save_model
 
     path = bench.scratch / f"{fitted.name}.model"
@@ -60,7 +65,7 @@ def _store(bench: Workbench, fitted: FittedCandidate) -> ModelRef:
     )
 
 
-def _store_history(bench: Workbench, result: FitResult) -> ArtifactRef | None:
+def _store_history(bench: Workbench, result: "FitResult") -> ArtifactRef | None:
     if not result.history:
         return None
     return bench.store.put_bytes(json.dumps(result.history, sort_keys=True).encode(), JSON)

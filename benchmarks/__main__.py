@@ -1,0 +1,28 @@
+"""Every figure that the README claims, one benchmark after the other: `make bench`, or `python -m benchmarks gate`."""
+
+import argparse
+import importlib
+import subprocess
+import sys
+
+BENCHMARKS = {
+    "gate": "how often the gate promotes equal, better and worse models, beside two common rules",
+    "overhead": "what keepfit adds to the bare work on iris, beside bare Prefect",
+    "store": "put and get, beside plain boto3 and plain file copies",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; default all")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    for name in names:
+        print(f"\n== {name}: {BENCHMARKS[name]}\n", flush=True)
+        importlib.import_module(f"benchmarks.{name}")  # a misspelt module is an error here, not a child's exit code
+        code = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+        if code:
+            raise SystemExit(f"benchmark {name} ended with {code}")
+
+
+if __name__ == "__main__":
+    main()
