@@ -3,6 +3,7 @@
 What a project does stands in its project.yaml; what one run does, in the flow's parameters.
 """
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import SettingsError
+from infra.suggestion import suggest
 
 STORE_SCHEMES = ("file", "s3")
 DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg", "postgresql")
@@ -36,9 +38,10 @@ class Settings(BaseSettings):
     def store(self) -> str:
         """The store's URL, by default a folder under `home`."""
         url = self.store_url or (self.home.resolve() / "store").as_uri()
-        if urlsplit(url).scheme not in STORE_SCHEMES:
+        scheme = urlsplit(url).scheme
+        if scheme not in STORE_SCHEMES:
             raise SettingsError(
-                f"KEEPFIT_STORE_URL: expected file:///folder or s3://bucket/prefix, received {url!r}.",
+                f"KEEPFIT_STORE_URL: expected file:///folder or s3://bucket/prefix, received the scheme {scheme!r}.",
                 remedy="Leave it out to keep artifacts under KEEPFIT_HOME.",
             )
         return url
@@ -56,9 +59,28 @@ class Settings(BaseSettings):
         return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
+PREFIX = "KEEPFIT_"
+OTHER_VARIABLES = ("ACTOR", "CHECKOUT", "DEBUG", "FAULT_POINT")
+"""Read elsewhere: who acts, where a worker's checkout lies, --debug, and the tests' fault points."""
+
+
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
-    """Return the settings of this process, read once."""
+    """Return the settings of this process, read once.
+
+    Raises
+    ------
+    SettingsError
+        A value is wrong, or a KEEPFIT_… variable is nearly one that is read: a misspelt one must not be ignored in
+        silence. Any other name is free, for a project's own `url_env`.
+    """
+    known = [*(name.upper() for name in Settings.model_fields), *OTHER_VARIABLES]
+    for name in sorted(os.environ):
+        word = name.removeprefix(PREFIX)
+        if word != name and word not in known and (meant := suggest(word, known)):
+            raise SettingsError(
+                f"{name}: no such variable.{meant}", remedy=f"After {PREFIX} may stand {', '.join(sorted(known))}."
+            )
     try:
         return Settings()
     except ValidationError as error:
