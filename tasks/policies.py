@@ -61,7 +61,7 @@ POLICIES: dict[str, Policy] = {
 }
 
 RETRY_DELAYS_S = [1.0, 5.0, 20.0]
-SHARED_SOURCES = ("contracts", "models")
+SHARED_SOURCES = ("contracts", "metrics", "models")
 """Packages whose code every stage builds on: part of each key."""
 
 

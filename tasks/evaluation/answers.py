@@ -5,43 +5,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from infra.errors import InsufficientData, IntegrityError, SpecError, name_values
 from tasks.contracts.evaluation import ScoredRows
 from tasks.contracts.project import ProjectSpec
-
-Label = str | int | float | bool
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from tasks.metrics.answers import Answers, Codes, Floats, Label, Mask
+from tasks.metrics.registry import find_positive
 
 MAX_SLICES_OF_A_COLUMN = 50
-
-
-@dataclass(frozen=True)
-class Answers:
-    """One model's answers.
-
-    `predicted` holds class codes (n,), -1 where the model gave none; for a regression, values. `proba` is (n, k) in
-    the order of the table's classes, or None where the model gives labels only.
-    """
-
-    role: str
-    label: str
-    predicted: Floats | Codes
-    proba: Floats | None = None
-
-    def has_gaps(self) -> bool:
-        """Return whether any answer is missing or not finite."""
-        missing = bool(np.any(self.predicted < 0)) if self.predicted.dtype.kind == "i" else False
-        broken = not np.all(np.isfinite(self.predicted))
-        return missing or broken or (self.proba is not None and not np.all(np.isfinite(self.proba)))
-
-    def take(self, rows: Mask) -> "Answers":
-        """Return the answers on these rows."""
-        proba = None if self.proba is None else self.proba[rows]
-        return replace(self, predicted=self.predicted[rows], proba=proba)
 
 
 @dataclass(frozen=True)
@@ -130,7 +101,7 @@ def read_answers(frame: pd.DataFrame, scored: ScoredRows, spec: ProjectSpec) -> 
         truth=truth,
         models=models,
         comparable=comparable,
-        positive=_positive(spec, classes),
+        positive=find_positive(spec.evaluation.positive, classes),
         groups=_groups(frame, spec),
         slices=_slices(frame, spec),
     )
@@ -175,20 +146,6 @@ def _read_model(frame: pd.DataFrame, role: str, label: str, classes: Sequence[La
         if column in frame.columns:
             proba[:, code] = frame[column].to_numpy(np.float64)
     return Answers(role, label, _encode(answered, classes), proba)
-
-
-def _positive(spec: ProjectSpec, classes: Sequence[Label]) -> int:
-    wanted = spec.evaluation.positive
-    if len(classes) != 2:
-        return -1
-    if wanted is None:
-        return classes.index(max(classes, key=lambda name: (str(type(name)), name)))
-    if wanted not in classes:
-        raise SpecError(
-            f"evaluation.positive: expected one of {name_values(classes)}, received {wanted!r}.",
-            remedy="Name the class that the scores are for, or leave the key out.",
-        )
-    return classes.index(wanted)
 
 
 def _column(frame: pd.DataFrame, column: str, where: str) -> "pd.Series[str]":

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tasks.evaluation.answers import Answers, AnswerTable
+from tasks.evaluation.answers import AnswerTable
+from tasks.metrics.answers import Answers
 
 
 def answer_by_shares(table: AnswerTable, class_prior: Mapping[str, float]) -> Answers:

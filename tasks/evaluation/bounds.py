@@ -5,9 +5,10 @@ import math
 from infra.errors import IntegrityError
 from tasks.contracts.evaluation import GateCheck, ScoredModel, ScoredRows
 from tasks.contracts.project import Budgets, ProjectSpec
-from tasks.evaluation.answers import Answers, AnswerTable
+from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.intervals import measure_with_interval
-from tasks.evaluation.metrics import find_metric
+from tasks.metrics.answers import Answers
+from tasks.metrics.registry import find_metric
 
 BYTES_PER_MB = 1_000_000
 

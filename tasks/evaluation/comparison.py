@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from tasks.evaluation.answers import Answers, AnswerTable, Floats
-from tasks.evaluation.metrics import Metric
+from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.proportions import (
     detectable_difference,
     mcnemar_p,
@@ -15,6 +14,8 @@ from tasks.evaluation.proportions import (
     tango_interval,
 )
 from tasks.evaluation.resampling import ADVERSE_UP_TO, Sample, draw_weights, find_adverse_row, gather, tail_p, widen
+from tasks.metrics.answers import Answers, Floats
+from tasks.metrics.registry import Metric
 
 MIN_GROUPS = 10
 """Fewer independent groups than this say too little of how much groups differ (Cameron, Gelbach & Miller 2008)."""

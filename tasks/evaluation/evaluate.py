@@ -11,13 +11,14 @@ from scipy import stats
 from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.evaluation import EvaluationReport, MetricValue, ScoredRows, SliceValue
 from tasks.contracts.project import ProjectSpec
-from tasks.evaluation.answers import Answers, AnswerTable, Label
+from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.baseline import answer_by_shares
 from tasks.evaluation.bounds import require_model
 from tasks.evaluation.comparison import POWER, compare
 from tasks.evaluation.intervals import measure_with_interval
-from tasks.evaluation.metrics import Metric, find_metric
 from tasks.evaluation.proportions import detectable_difference
+from tasks.metrics.answers import Answers, Label
+from tasks.metrics.registry import Metric, find_metric
 
 logger = logging.getLogger(__name__)
 

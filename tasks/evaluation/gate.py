@@ -29,7 +29,7 @@ from tasks.evaluation.bounds import (
     require_model,
 )
 from tasks.evaluation.comparison import Comparison, compare, holm
-from tasks.evaluation.metrics import Metric, find_metric
+from tasks.metrics.registry import Metric, find_metric
 
 logger = logging.getLogger(__name__)
 

@@ -3,10 +3,11 @@
 import numpy as np
 
 from tasks.contracts.evaluation import MetricValue
-from tasks.evaluation.answers import Answers, AnswerTable
-from tasks.evaluation.metrics import Metric
+from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.proportions import wilson_interval
 from tasks.evaluation.resampling import ADVERSE_UP_TO, draw_weights, find_adverse_row, gather, widen
+from tasks.metrics.answers import Answers
+from tasks.metrics.registry import Metric
 
 NAN = float("nan")
 

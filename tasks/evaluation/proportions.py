@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special, stats
 
-from tasks.evaluation.answers import Floats
+from tasks.metrics.answers import Floats
 
 EXACT_UP_TO = 100
 """Up to so many rows the non-inferiority test is exact; above, its score statistic is near enough to normal."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from tasks.evaluation.answers import Answers, Codes, Floats, Mask
-from tasks.evaluation.metrics import Metric
+from tasks.metrics.answers import Answers, Codes, Floats, Mask
+from tasks.metrics.registry import Metric
 
 ADVERSE_UP_TO = 2_000
 """Above so many units one adverse row moves nothing, and both bounds are read from the same draws."""

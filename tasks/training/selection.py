@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,16 @@ import sklearn
 from infra.errors import InsufficientData, TrainingFailed
 from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
-from tasks.models.inputs import Rows
-from tasks.models.model import Array, Load
+from tasks.metrics.answers import Answers, Codes
+from tasks.metrics.registry import Metric, find_metric, find_positive
+from tasks.models.inputs import Inputs, Rows
+from tasks.models.model import Array, Load, class_labels
 from tasks.models.partition import Positions, cross_validate, hold_out
 from tasks.models.recipes import fit_rows, stated_threads
-from tasks.training.metrics import SelectionMetric, selection_metric
+
+if TYPE_CHECKING:
+    from tasks.models.keras_models import KerasModel
+    from tasks.models.sklearn_models import SklearnModel
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +56,14 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
         A candidate cannot be fitted.
     """
     rows = Rows.read(frame, spec)
-    classes = np.unique(rows.target)
-    metric = selection_metric(spec.evaluation.metric, classes, spec.evaluation.positive)
-    comparison = _Comparison(spec, rows, _folds(spec, rows), metric, load, progress)
-    return _choose({name: comparison.judge(name) for name in spec.candidates}, metric, spec)
+    classes, truth = np.unique(rows.target, return_inverse=True)
+    ruler = _Ruler(
+        find_metric(spec.evaluation.metric, len(classes)),
+        classes,
+        find_positive(spec.evaluation.positive, class_labels(classes)),
+    )
+    comparison = _Comparison(spec, rows, truth, _folds(spec, rows), ruler, load, progress)
+    return _choose({name: comparison.judge(name) for name in spec.candidates}, ruler.metric, spec)
 
 
 def corrected_standard_error(scores: Sequence[float], folds: Sequence[tuple[Positions, Positions]]) -> float:
@@ -86,13 +96,55 @@ def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
 
 
 @dataclass(frozen=True)
+class _Ruler:
+    """The metric, and the classes that it is measured over."""
+
+    metric: Metric
+    classes: Array
+    positive: int
+
+    def ask(self, name: str, model: "SklearnModel | KerasModel", inputs: Inputs) -> Answers:
+        """Return the model's answers: labels alone where the metric needs no more."""
+        if self.metric.uses == "labels":
+            return Answers("candidate", name, np.searchsorted(self.classes, model.predict_inputs(inputs)))
+        shares = model.proba_inputs(inputs)
+        return Answers("candidate", name, shares.argmax(axis=1), shares)
+
+    def measure(self, truth: Codes, answers: Answers) -> float:
+        """Return the metric on these rows."""
+        value = self.metric.value(truth, answers, len(self.classes), self.positive)
+        if np.isfinite(value):
+            return value
+        if answers.has_gaps():
+            raise TrainingFailed(
+                f"candidates.{answers.label}: expected a number for {self.metric.name} on {len(truth)} held-out rows, "
+                f"received {value}.",
+                remedy="A model that answers NaN is never chosen; look at its scaling and learning rate.",
+            )
+        raise InsufficientData(
+            f"evaluation.metric: {self.metric.name} is undefined on one fold of {len(truth)} rows.",
+            remedy="A class is missing from it: more rows are needed, fewer folds (`selection.folds`), or another metric.",
+        )
+
+    def bootstrap_error(self, truth: Codes, answers: Answers) -> float:
+        """Return the standard error of the metric on one set of rows (Efron & Tibshirani 1993, ch. 6)."""
+        rng, n, k = np.random.default_rng(0), len(truth), len(self.classes)
+        # One draw at a time: all at once would hold 200 times the rows.
+        draws = (np.bincount(rng.integers(0, n, n), minlength=n)[None, :] for _ in range(HOLDOUT_DRAWS))
+        values = [float(self.metric.measure(truth, answers, draw.astype(float), k, self.positive)[0]) for draw in draws]
+        defined = [value for value in values if np.isfinite(value)]
+        return float(np.std(defined, ddof=1)) if len(defined) > 1 else 0.0
+
+
+@dataclass(frozen=True)
 class _Comparison:
     """All that stays the same from candidate to candidate."""
 
     spec: ProjectSpec
     rows: Rows
+    truth: Codes
     folds: Sequence[tuple[Positions, Positions]]
-    metric: SelectionMetric
+    ruler: _Ruler
     load: Load
     progress: Progress
 
@@ -107,42 +159,21 @@ class _Comparison:
                 # What the first fold has shown of the parameters, the others need not check again.
                 with sklearn.config_context(skip_parameter_validation=done > 1):
                     answers = self._answers(name, fit, judge)
-                truth = self.rows.target[judge]
-                scores.append(_require_number(self.metric.measure(truth, answers), name, self.metric, len(truth)))
+                truth = self.truth[judge]
+                scores.append(self.ruler.measure(truth, answers))
                 if len(self.folds) == 1:
-                    error = _holdout_error(truth, answers, self.metric)
-                self.progress(what, done, len(self.folds), {self.metric.name: float(np.mean(scores))})
+                    error = self.ruler.bootstrap_error(truth, answers)
+                self.progress(what, done, len(self.folds), {self.ruler.metric.name: float(np.mean(scores))})
         return tuple(scores), error if len(self.folds) == 1 else corrected_standard_error(scores, self.folds)
 
-    def _answers(self, name: str, fit: Positions, judge: Positions) -> Array:
+    def _answers(self, name: str, fit: Positions, judge: Positions) -> Answers:
         on_epoch = partial(self.progress, f"selection: {name}, epoch") if len(self.folds) == 1 else None
         model = fit_rows(name, self.spec, self.rows.take(fit), load=self.load, watch=False, on_epoch=on_epoch)
-        inputs = self.rows.take(judge).inputs
-        return model.predict_inputs(inputs) if self.metric.uses == "labels" else model.proba_inputs(inputs)
-
-
-def _require_number(score: float, name: str, metric: SelectionMetric, n: int) -> float:
-    if not np.isfinite(score):
-        raise TrainingFailed(
-            f"candidates.{name}: expected a number for {metric.name} on {n} held-out rows, received {score}.",
-            remedy="A model that answers NaN is never chosen; look at its scaling and learning rate.",
-        )
-    return score
-
-
-def _holdout_error(truth: Array, answers: Array, metric: SelectionMetric) -> float:
-    """Return the bootstrap standard error of a score on one set of rows (Efron & Tibshirani 1993, ch. 6)."""
-    rng = np.random.default_rng(0)
-    values = []
-    for _ in range(HOLDOUT_DRAWS):
-        drawn = rng.integers(0, len(truth), len(truth))
-        if len(np.unique(truth[drawn])) > 1:
-            values.append(metric.measure(truth[drawn], answers[drawn]))
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        return self.ruler.ask(name, model, self.rows.take(judge).inputs)
 
 
 def _choose(
-    scored: Mapping[str, tuple[tuple[float, ...], float]], metric: SelectionMetric, spec: ProjectSpec
+    scored: Mapping[str, tuple[tuple[float, ...], float]], metric: Metric, spec: ProjectSpec
 ) -> list[CandidateScore]:
     """Return the scores with the choice: the best mean, or the first listed within one standard error of it.
 

@@ -7,7 +7,8 @@ import numpy as np
 from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.evaluation import ScoredModel, ScoredRows
 from tasks.contracts.project import Candidate, Column, Evaluation, Gate, ProjectSpec, Source
-from tasks.evaluation.answers import Answers, AnswerTable
+from tasks.evaluation.answers import AnswerTable
+from tasks.metrics.answers import Answers
 
 CONTENT = {"candidate": "a" * 64, "champion": "b" * 64, "beside": "c" * 64}
 

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluation.answers import Answers
 from tasks.evaluation.comparison import MIN_GROUPS, compare, holm
-from tasks.evaluation.metrics import METRICS
 from tasks.evaluation.proportions import mcnemar_p
+from tasks.metrics.answers import Answers
+from tasks.metrics.registry import METRICS
 from tests.tasks.evaluation.builders import draw_pair, right_and_wrong, table_of
 
 NAMES = ["accuracy", "f1", "mcc", "log_loss", "brier", "roc_auc", "pr_auc"]

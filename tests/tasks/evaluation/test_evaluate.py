@@ -4,9 +4,10 @@ import pytest
 from infra.errors import InsufficientData
 from tasks.contracts.evaluation import EvaluationReport
 from tasks.contracts.models import CandidateScore
-from tasks.evaluation.answers import Answers, AnswerTable
+from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.evaluate import evaluate_rows
 from tasks.evaluation.pictures import draw_pictures
+from tasks.metrics.answers import Answers
 from tests.tasks.evaluation.builders import as_model, draw_pair, make_scored, make_spec, right_and_wrong, table_of
 
 PRIOR = {"no": 0.6, "yes": 0.4}

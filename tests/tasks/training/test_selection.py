@@ -117,6 +117,22 @@ def test_a_class_with_fewer_rows_than_folds_is_not_enough():
 
 
 def test_a_metric_that_selection_does_not_know_is_refused_with_the_nearest():
-    with pytest.raises(SpecError, match="cannot go by 'acuracy'") as caught:
+    with pytest.raises(SpecError, match="'acuracy' is no metric") as caught:
         _select({"nb": NB}, evaluation={"metric": "acuracy"})
     assert "accuracy" in caught.value.remedy
+
+
+def test_a_metric_that_a_fold_leaves_undefined_is_not_enough_data():
+    frame = number_rows(60).assign(y=[0, 1] * 15 + [0] * 30, at=range(60))
+    columns = {name: {"type": "number"} for name in "ab"} | {name: {"type": "integer"} for name in ("y", "at")}
+    split = {"method": "ordered", "column": "at"}
+    changes = {"columns": columns, "split": split, "selection": {"folds": 2}, "evaluation": {"metric": "roc_auc"}}
+    with pytest.raises(InsufficientData, match=r"roc_auc is undefined on one fold of \d+ rows"):
+        _select({"nb": NB}, frame, **changes)
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_selection_measures_the_class_that_the_project_calls_positive(positive):
+    always_one = {"estimator": "sklearn.dummy.DummyClassifier", "params": {"strategy": "constant", "constant": 1}}
+    scores = _select({"one": always_one}, evaluation={"metric": "recall", "positive": positive})
+    assert scores["one"].mean == positive

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import SpecError
-from tasks.evaluation.answers import Answers
-from tasks.evaluation.metrics import METRICS, find_metric
+from tasks.metrics.answers import Answers
+from tasks.metrics.registry import METRICS, find_metric
 
 seeds = st.integers(0, 2**32 - 1)
 
