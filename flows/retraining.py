@@ -1,6 +1,7 @@
 """Retraining: from the source to a released model, or to the reasons why not."""
 
 import logging
+import sys
 import time
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -160,3 +161,7 @@ class Judged(NamedTuple):
             seconds=0.0,
             **fields,
         )
+
+
+if __name__ == "__main__":
+    retrain(project=sys.argv[1])

@@ -20,7 +20,7 @@ from tasks.contracts.project import ProjectSpec, Sql
 def read_source(
     spec: ProjectSpec, folder: Path, as_of: datetime, call: Callable[[str], Callable[..., Any]]
 ) -> tuple[pd.DataFrame, str]:
-    """Return the raw rows and a printable description of where they came from, without secrets.
+    """Return the raw rows as of a time, and a printable description of where they came from, without secrets.
 
     Parameters
     ----------
@@ -54,7 +54,23 @@ def read_source(
         check_names(raw_frame)
     except DataError as error:
         raise SourceError(f"{described}: {error.message}", remedy=error.remedy) from error
-    return raw_frame, described
+    return known_at(raw_frame, spec.time, as_of), described
+
+
+def known_at(raw_frame: pd.DataFrame, time: str | None, as_of: datetime) -> pd.DataFrame:
+    """Return the rows that had happened by `as_of`; all of them where the project names no time column.
+
+    A time that cannot be read stays: it is validation that says so.
+    """
+    if time is None or time not in raw_frame:
+        return raw_frame
+    happened = pd.to_datetime(raw_frame[time], utc=True, errors="coerce", format=_time_format(raw_frame[time]))
+    later = happened > pd.Timestamp(as_of)
+    return raw_frame[~later].reset_index(drop=True) if later.any() else raw_frame
+
+
+def _time_format(raw_times: "pd.Series[Any]") -> str | None:
+    return None if pd.api.types.is_datetime64_any_dtype(raw_times) else "ISO8601"
 
 
 def _call_function(name: str, function: Callable[..., Any], folder: Path, as_of: datetime) -> pd.DataFrame:
