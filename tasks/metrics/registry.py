@@ -138,7 +138,7 @@ def find_positive(wanted: Label | None, classes: Sequence[Label]) -> int:
     Parameters
     ----------
     wanted
-        `evaluation.positive`; None for the last in sorted order.
+        `evaluation.positive`; None for the last in sorted order. A category's class may be given as a number.
 
     Raises
     ------
@@ -149,7 +149,9 @@ def find_positive(wanted: Label | None, classes: Sequence[Label]) -> int:
         return -1
     if wanted is None:
         return classes.index(max(classes, key=lambda name: (str(type(name)), name)))
-    if wanted not in classes:
+    if all(isinstance(name, str) for name in classes):
+        wanted = str(wanted)  # the classes of a category are named by text: 1 is the class "1"
+    if wanted not in classes or isinstance(wanted, bool) != isinstance(classes[0], bool):
         raise SpecError(
             f"evaluation.positive: expected one of {name_values(classes)}, received {wanted!r}.",
             remedy="Name the class that the scores are for, or leave the key out.",

@@ -107,6 +107,9 @@ def _check_target(data: dict[str, Any]) -> Iterator[Problem]:
     allowed = column.get("allowed") or ([True, False] if kind == "boolean" else None)
     if positive is not None and isinstance(allowed, list) and not _is_among(positive, allowed):
         yield _not_among(("evaluation", "positive"), positive, f"the values of {target}", allowed)
+    elif positive is not None and kind == "integer" and (isinstance(positive, bool) or not isinstance(positive, int)):
+        said = f"expected a whole number, as the values of {target} are; received {show_received(positive)}."
+        yield Problem(("evaluation", "positive"), said)
     for key in ("row_id", "time"):
         if data.get(key) == target:
             yield Problem((key,), f"{target!r} is the target: a column is one or the other.")

@@ -6,6 +6,7 @@ import pandas as pd
 from pandas.util import hash_pandas_object
 
 from tasks.contracts.project import ProjectSpec
+from tasks.models.inputs import read_target
 
 
 def seen_by_champion(test: pd.DataFrame, trained_on: pd.DataFrame, spec: ProjectSpec) -> pd.Series:
@@ -25,7 +26,7 @@ def seen_by_champion(test: pd.DataFrame, trained_on: pd.DataFrame, spec: Project
 
 def frame_answers(test: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
     """Return the table that models' answers are put beside: row position, truth, slice and group columns."""
-    table = pd.DataFrame({"row": range(len(test)), "truth": test[spec.target].to_numpy()})
+    table = pd.DataFrame({"row": range(len(test)), "truth": read_target(test, spec)})
     group = {spec.evaluation.group} if spec.evaluation.group else set[str]()
     beside = {part.column for part in spec.gate.slices} | group
     for column in sorted(beside):

@@ -339,6 +339,18 @@ def test_no_feature_left_is_refused() -> None:
     assert "no feature is left" in problems_of(wrong)["columns"][1]
 
 
+@pytest.mark.parametrize(("positive", "received"), [(True, "true"), ("1", "the text '1'")], ids=["truth value", "text"])
+def test_a_positive_class_of_another_type_than_the_targets_whole_numbers_is_refused(
+    positive: Any, received: str
+) -> None:
+    counted = change(MINIMAL, ("columns", "kind"), {"type": "integer"})
+    assert problems_of(change(counted, ("evaluation",), {"positive": 1})) == {}
+    found = problems_of(change(counted, ("evaluation",), {"positive": positive}))
+    assert (
+        f"expected a whole number, as the values of kind are; received {received}." in found["evaluation.positive"][1]
+    )
+
+
 def test_a_slice_value_of_another_type_is_not_taken_for_its_equal() -> None:
     wrong = change(MINIMAL, ("columns", "size"), {"type": "integer", "allowed": [0, 1]})
     wrong = change(wrong, ("gate",), {"slices": [{"column": "size", "values": [True]}]})

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from infra.errors import SpecError
 from tasks.metrics.answers import Answers
-from tasks.metrics.registry import METRICS, find_metric
+from tasks.metrics.registry import METRICS, find_metric, find_positive
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -149,3 +149,27 @@ def test_a_misspelt_metric_is_refused_with_the_nearest(name, nearest):
 def test_a_metric_that_does_not_fit_is_refused(name, k, message):
     with pytest.raises(SpecError, match=message):
         find_metric(name, k)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "classes", "code"),
+    [
+        (None, ("no", "yes"), 1),
+        ("no", ("no", "yes"), 0),
+        (0, (0, 1), 0),
+        (True, (False, True), 1),
+        (1, ("0", "1"), 1),
+        (True, ("False", "True"), 1),
+        ("a", ("a", "b", "c"), -1),
+    ],
+)
+def test_the_positive_class_is_found_by_the_name_it_has_among_the_classes(wanted, classes, code):
+    assert find_positive(wanted, classes) == code
+
+
+@pytest.mark.parametrize(
+    ("wanted", "classes"), [("maybe", ("no", "yes")), (2, ("0", "1")), (True, (0, 1)), ("1", (0, 1))]
+)
+def test_a_positive_class_that_is_none_of_the_classes_is_refused(wanted, classes):
+    with pytest.raises(SpecError, match=r"evaluation.positive: expected one of .*, received"):
+        find_positive(wanted, classes)
