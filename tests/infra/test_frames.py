@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import frames
@@ -64,7 +64,6 @@ def test_every_cell_counts(name):
     assert len(digests) == len({repr(value) for value in frame[name]})
 
 
-@settings(deadline=None)
 @given(NUMBERS, TEXTS)
 def test_equal_content_has_one_digest_whatever_holds_it(numbers, texts):
     rows = min(len(numbers), len(texts))
@@ -82,7 +81,6 @@ def test_equal_content_has_one_digest_whatever_holds_it(numbers, texts):
     assert digest_frame(plain) == digest_frame(plain.astype({"t": object})) or plain["t"].isna().all()
 
 
-@settings(deadline=None)
 @given(NUMBERS, st.integers(1, 7))
 def test_the_size_of_blocks_does_not_show(numbers, block_rows):
     frame = pd.DataFrame({"n": np.array(numbers, dtype=float), "t": [str(value) for value in numbers]})
@@ -94,7 +92,6 @@ def test_the_size_of_blocks_does_not_show(numbers, block_rows):
         frames.BLOCK_ROWS = before
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab")), min_size=2, max_size=10))
 def test_the_order_of_rows_counts_and_that_of_columns_does_not(rows):
     frame = pd.DataFrame(rows, columns=["i", "t"])

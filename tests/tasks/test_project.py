@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -375,7 +375,6 @@ def test_any_value_anywhere_is_a_spec_or_a_clear_refusal(value: Any, where: Wher
         assert "problem" in error.message  # noqa: PT017
 
 
-@settings(deadline=None)  # the first example imports Prefect
 @given(
     st.text("0123456789*/,-LW#MON JAN", max_size=24)
     | st.from_regex(r"([*0-9]{1,2}([/,-][0-9]{1,2})? ){4}[*0-7]", fullmatch=True)

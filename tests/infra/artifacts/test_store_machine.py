@@ -93,7 +93,6 @@ def run(open_one: Callable[[Path], StoreUnderTest], examples: int) -> None:
         settings=settings(
             max_examples=examples,
             stateful_step_count=20,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),

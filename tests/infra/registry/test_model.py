@@ -236,7 +236,6 @@ def test_any_order_of_calls_agrees_with_a_plain_model(registry: Registry) -> Non
     bounds = settings(
         max_examples=40,
         stateful_step_count=25,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import SourceError
@@ -35,7 +35,6 @@ def test_an_integer_with_a_gap_stays_exact(tmp_path):
     assert read_csv("x.csv", tmp_path)["a"].tolist() == [2**53 + 1, pd.NA, 1]
 
 
-@settings(deadline=None)
 @given(numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_numbers_are_parsed_exactly(numbers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("csv")

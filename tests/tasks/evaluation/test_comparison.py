@@ -152,7 +152,7 @@ def test_holm_matches_a_worked_example():
 
 
 @given(st.integers(0, 10_000), st.sampled_from(["f1", "roc_auc"]))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_same_seed_gives_the_same_comparison(seed, name):
     table = draw_pair(seed, 40)
     # As text, where NaN equals itself.

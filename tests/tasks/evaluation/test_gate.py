@@ -286,7 +286,7 @@ cells = st.tuples(st.integers(20, 200), st.integers(0, 40), st.integers(0, 20), 
 
 
 @given(cells, st.sampled_from(["superiority", "non_inferiority"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_candidate_that_improves_never_gets_a_worse_verdict(counts, policy):
     both, b, c, neither = counts
     spec = make_spec(policy=policy, margin=0.05, floors={"accuracy": 0.7})
@@ -298,7 +298,7 @@ def test_a_candidate_that_improves_never_gets_a_worse_verdict(counts, policy):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_order_of_rows_never_changes_the_verdict(seed):
     table = draw_pair(seed % 1_000, 80, edge=1.0)
     table.slices["part=even"] = np.arange(80) % 2 == 0

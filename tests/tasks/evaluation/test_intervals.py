@@ -85,7 +85,7 @@ def test_a_nan_metric_survives_json():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_draw_holds_as_many_units_as_the_sample(seed, n, grouped):
     rng = np.random.default_rng(seed)
     table = table_of(rng.integers(2, size=n), rng.integers(2, size=n))

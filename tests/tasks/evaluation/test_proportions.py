@@ -47,7 +47,7 @@ counts = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 60))
 
 
 @given(counts)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_swapping_the_models_mirrors_the_interval(cells):
     b, c, rest = cells
     n = b + c + rest + 1
@@ -57,7 +57,7 @@ def test_swapping_the_models_mirrors_the_interval(cells):
 
 
 @given(counts, st.sampled_from([0.01, 0.05, 0.1]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_one_more_win_instead_of_a_loss_never_looks_worse(cells, margin):
     b, c, rest = cells
     n = b + c + rest + 2

@@ -60,7 +60,7 @@ def classified(draw, k):
 @pytest.mark.parametrize("k", [2, 4], ids=["binary", "four_classes"])
 @pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.uses != "values"])
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_metric_is_what_scikit_learn_says_with_ties_and_weights(name, k, data):
     metric = METRICS[name]
     if metric.binary_only and k != 2:
@@ -72,7 +72,7 @@ def test_a_metric_is_what_scikit_learn_says_with_ties_and_weights(name, k, data)
 
 @pytest.mark.parametrize("name", ["mae", "rmse", "r2"])
 @given(seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_regression_metric_is_what_scikit_learn_says(name, seed):
     from sklearn import metrics as sk
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.contracts.project import Column
@@ -38,7 +38,6 @@ def read(cells, kind, **column):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@settings(deadline=None)
 @given(cells=st.lists(CELLS, max_size=8))
 def test_whatever_comes_a_cell_is_missing_unreadable_or_of_its_type(kind, cells):
     raw = pd.Series(cells, dtype=object)
@@ -51,7 +50,6 @@ def test_whatever_comes_a_cell_is_missing_unreadable_or_of_its_type(kind, cells)
     assert (part.values.isna().to_numpy() == (part.unreadable | missing)).all()
 
 
-@settings(deadline=None)
 @given(cells=st.lists(st.one_of(st.none(), st.integers(-(2**53), 2**53)), min_size=1))
 def test_the_same_whole_numbers_come_out_of_every_form(cells):
     expected = pd.Series(cells, dtype="Int64")
@@ -62,7 +60,6 @@ def test_the_same_whole_numbers_come_out_of_every_form(cells):
         assert not part.unreadable.any()
 
 
-@settings(deadline=None)
 @given(cells=st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), min_size=1))
 def test_numbers_keep_every_bit(cells):
     expected = np.array(cells, dtype=float)

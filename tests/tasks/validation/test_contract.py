@@ -17,7 +17,7 @@ from tests.tasks.validation.projects import COLUMNS, make_rows, make_spec
 
 SPEC = make_spec()
 LENIENT = make_spec(quarantine_share=0.5)
-slow = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+slow = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 
 
 def spoil(**cells):

@@ -1,5 +1,5 @@
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.contracts.project import Column
@@ -25,7 +25,6 @@ def frame_of(rows):
     return frame.assign(id=range(len(frame)))
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_repeated_and_contradicting_rows_are_counted_as_pandas_counts_them(rows):
     frame = frame_of(rows)
@@ -39,7 +38,6 @@ def test_repeated_and_contradicting_rows_are_counted_as_pandas_counts_them(rows)
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([1.0, None, 2.0])))
 def test_a_column_is_constant_when_it_has_one_value_missing_counted(cells):
     assert is_constant(pd.Series(cells, dtype=float)) == (len(set(cells)) <= 1)

@@ -1,13 +1,12 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.validation.names import compare_names, explain_missing
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdef"), unique=True), st.lists(st.sampled_from("abcdef"), unique=True))
 def test_each_name_is_missing_unknown_or_both_sides(received, declared):
     missing, unknown = compare_names(received, declared)
