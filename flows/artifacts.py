@@ -29,9 +29,11 @@ def render_markdown(outcome: RunOutcome) -> str:
         verdict.summary,
         f"**Next:** {verdict.next_step}",
         "",
-        "| check | candidate | against | difference | interval | n | result |",
+        "| | check | candidate | against | difference | interval | n |",
         "|---|---|---|---|---|---|---|",
         *(_check_line(check) for check in verdict.checks),
+        "",
+        *(f"- {check.name}: {check.detail}" for check in verdict.checks if check.status != "pass"),
         "",
         "| on the test rows | value | interval | dummy baseline |",
         "|---|---|---|---|",
@@ -47,11 +49,13 @@ def render_markdown(outcome: RunOutcome) -> str:
     return "\n".join(lines)
 
 
+MARKS = {"pass": "✓", "inconclusive": "?", "fail": "✗"}
+
+
 def _check_line(check: GateCheck) -> str:
     figures = [_figure(check.candidate), _figure(check.champion), _figure(check.difference)]
     interval = "" if check.low is None or check.high is None else f"{check.low:.4f} to {check.high:.4f}"
-    result = f"{check.status}: {check.detail}".replace("|", "/")
-    return f"| {check.name} | {' | '.join(figures)} | {interval} | {check.n or ''} | {result} |"
+    return f"| {MARKS[check.status]} | {check.name} | {' | '.join(figures)} | {interval} | {check.n or ''} |"
 
 
 def _figure(value: float | None) -> str:

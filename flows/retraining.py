@@ -33,12 +33,21 @@ from tasks.training.steps import train
 from tasks.validation.steps import validate
 
 logger = logging.getLogger(__name__)
+for root in ("flows", "tasks", "infra"):
+    logging.getLogger(root).setLevel(logging.INFO)  # Prefect passes on what these say, but leaves their level alone
 
 RELEASE_ATTEMPTS = 3
 """Each attempt is judged against the champion of its moment; somebody may move the champion in between."""
 
 
-@flow(name="retrain", persist_result=False, validate_parameters=True)
+def name_run() -> str:
+    """Return a name that tells the runs of several projects apart."""
+    given = flow_run.parameters
+    trigger = given.get("trigger")
+    return f"{given['project']}: {trigger.kind if isinstance(trigger, Trigger) else 'operator'}"
+
+
+@flow(name="retrain", flow_run_name=name_run, persist_result=False, validate_parameters=True)
 def retrain(
     project: Name, as_of: datetime | None = None, trigger: Trigger | None = None, dry_run: bool = False
 ) -> RunOutcome:

@@ -1,6 +1,5 @@
 """What a candidate is worth on the test rows: each metric with its interval, beside dummy, champion and others."""
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from tasks.evaluation.intervals import measure_with_interval
 from tasks.evaluation.proportions import detectable_difference
 from tasks.metrics.answers import Answers, Label
 from tasks.metrics.registry import Metric, find_metric
-
-logger = logging.getLogger(__name__)
 
 Confusion = tuple[tuple[int, ...], ...]
 
@@ -78,7 +75,6 @@ def evaluate_rows(
         classes=table.classes,
         smallest_detectable=smallest_detectable(spec, metrics[0], table),
     )
-    logger.info("evaluated %s: %s rows, %s metrics, %s models", spec.name, table.n, len(metrics), len(table.models))
     return numbers
 
 

@@ -8,7 +8,6 @@ slices would give twenty chances to reject a good candidate by luck. There Holm'
 Between the two lies HOLD: nothing proven either way.
 """
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,8 +29,6 @@ from tasks.evaluation.bounds import (
 )
 from tasks.evaluation.comparison import Comparison, compare, holm
 from tasks.metrics.registry import Metric, find_metric
-
-logger = logging.getLogger(__name__)
 
 Policy = Literal["first", "superiority", "non_inferiority", "unchanged"]
 
@@ -291,5 +288,4 @@ def _settle(
         test_digest=scored.test_digest,
         test_uses=test_uses,
     )
-    logger.info("gate %s: %s, %s checks; %s", spec.name, decision, len(checks), verdict.summary)
     return verdict

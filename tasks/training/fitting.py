@@ -1,6 +1,5 @@
 """From training rows to fitted models: select, fit the chosen one, fit those that are shown beside it."""
 
-import logging
 import os
 import platform
 import time
@@ -18,8 +17,6 @@ from tasks.models.inputs import read_target
 from tasks.models.model import FittedModel, Load
 from tasks.models.recipes import fit_candidate, threads_for
 from tasks.training.selection import Progress, select_candidate
-
-logger = logging.getLogger(__name__)
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
 NETWORK_LIBRARIES = ("tensorflow", "keras")
@@ -73,7 +70,6 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
     chosen = _fit(choice, spec, frame, load, on_progress)
     beside = tuple(_fit(name, spec, frame, load, on_progress) for name in spec.selection.also_test if name != choice)
     fitted = (chosen, *beside)
-    logger.info("chose %s of %d candidates on %d rows", choice, len(selection), len(frame))
     return FitResult(
         chosen=chosen,
         beside=beside,

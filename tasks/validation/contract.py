@@ -1,6 +1,5 @@
 """Rows held against the project's contract: accepted, set aside with their reasons, or refused as a whole."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +17,6 @@ from tasks.validation.findings import EXAMPLES, Finding, judge_rule
 from tasks.validation.leaks import find_leaks
 from tasks.validation.names import compare_names, explain_missing
 from tasks.validation.rules import Rule, compile_contract
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,6 @@ def examine_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutco
         gx_result=_without_texts(gx_result, spec),
     )
     problem = _find_problem(outcome, spec, findings, hints)
-    logger.info("%s: %s rows accepted, %s set aside.", spec.name, len(accepted), len(outcome.quarantined))
     return outcome if problem is None else _with_problem(outcome, problem)
 
 
