@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from getpass import getuser
 from typing import NamedTuple
 
+from flows.orchestrator import mark_crashed, name_flow_run
 from infra.errors import KeepfitError, LeaseLost, RegistryUnavailable
 from infra.registry.holder import describe_process
 from infra.registry.records import FinalState, RunGrant
@@ -56,6 +57,7 @@ def running(
         logger.warning(
             "run %s had died without a word; it is marked as crashed, and its finished steps are reused", dead
         )
+        mark_crashed(workspace.registry, dead, grant.run_id)
     stop = threading.Event()
     beat = threading.Thread(target=_keep_lease, args=(workspace, grant, stop), daemon=True, name="lease")
     beat.start()
@@ -93,7 +95,7 @@ def _begin(
         trigger_kind=trigger.kind,
         trigger_key=key,
         why=trigger.why,
-        parameters=parameters,
+        parameters={**parameters, **name_flow_run()},
         actor=actor_name(),
         holder=describe_process(),
         lease_s=LEASE_S,

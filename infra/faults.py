@@ -1,7 +1,7 @@
 """Named points at which a test may kill the process, to show what a crash leaves behind.
 
-Set `KEEPFIT_FAULT_POINT=<name>` and the process ends with SIGKILL when it reaches that point. Unset, a point
-costs one dictionary look-up. `POINTS` is the whole list; a test holds it against the points that are tested.
+Set `KEEPFIT_FAULT_POINT=<name>` and the process gets SIGKILL when it reaches that point, or the signal that
+`KEEPFIT_FAULT_SIGNAL=TERM` names. Unset, a point costs one dictionary look-up. `POINTS` is the whole list; a test holds it against the points that are tested.
 """
 
 import os
@@ -20,11 +20,11 @@ POINTS = (
 
 
 def reach(point: str) -> None:
-    """Die here if the environment names this point."""
+    """Die here, or get the signal, if the environment names this point."""
     wanted = os.environ.get("KEEPFIT_FAULT_POINT")
     if wanted is None:
         return
     if wanted not in POINTS:
         raise UsageError(f"KEEPFIT_FAULT_POINT={wanted!r} is no fault point.", remedy=f"One of: {', '.join(POINTS)}.")
     if wanted == point:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[f"SIG{os.environ.get('KEEPFIT_FAULT_SIGNAL', 'KILL')}"])

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
 
 
 PREFIX = "KEEPFIT_"
-OTHER_VARIABLES = ("ACTOR", "CHECKOUT", "DEBUG", "FAULT_POINT")
+OTHER_VARIABLES = ("ACTOR", "CHECKOUT", "DEBUG", "FAULT_POINT", "FAULT_SIGNAL")
 """Read elsewhere: who acts, where a worker's checkout lies, --debug, and the tests' fault points."""
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -177,10 +179,32 @@ def parse_time(text: str | None) -> datetime | None:
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
+class Stopped(BaseException):
+    """Somebody wants this process to end; no handler of ordinary errors may take it for one."""
+
+
+def stop(number: int, _frame: FrameType | None) -> None:
+    """Unwind what runs, so that it ends in the ledger; a second signal ends the process at once."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
+    raise Stopped(number)
+
+
 def main() -> None:
     """Run the command; end with one clear message where it fails."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, stop)
     try:
         app()
+    except Stopped as stopped:
+        number = signal.Signals(stopped.args[0])
+        sys.exit(
+            fail(
+                f"Stopped by {number.name}.",
+                "The same command again goes on after the last finished step.",
+                128 + number,
+            )
+        )
     except KeepfitError as error:
         sys.exit(fail(error.message, error.remedy, error.exit_code))
     except Exception as error:  # noqa: BLE001 - the outermost hook: whatever is left is shown as one message
