@@ -32,6 +32,12 @@ class Zygote:
         environment = {**os.environ, "PREFECT_API_URL": prefect_url, "PREFECT_HOME": str(home)}
         environment |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
         environment |= {"PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,infra"}
+        # What is forked must have one thread, those of C libraries included.
+        environment |= {
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "JE_ARROW_MALLOC_CONF": "background_thread:false",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.flows.zygote"],
             stdin=subprocess.PIPE,
@@ -40,15 +46,16 @@ class Zygote:
             cwd=ROOT,
             env=environment,
         )
-        assert self._reply() == {"ready": True}
+        assert self._reply() == {"ready": True, "threads": 1}, "a fork is safe only where there is one thread"
 
     def _reply(self) -> dict[str, object]:
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
-    def run(self, arguments: list[str], environment: dict[str, str], log: Path) -> int:
+    def run(self, arguments: list[str], environment: dict[str, str], log: Path, *, forked_scoring: bool) -> int:
         assert self.process.stdin is not None
         request = {"arguments": arguments, "environment": environment, "log": str(log)}
+        request["forked_scoring"] = forked_scoring
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return int(str(self._reply()["exit"]))
@@ -75,13 +82,24 @@ class Place:
     zygote: Zygote
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
+    database: str = ""
+    store: str = ""
+    forked_scoring: bool = True
+    """False: models answer in a new interpreter, as they do for users; that takes two seconds more a run."""
+
+    def __post_init__(self) -> None:
+        self.database = self.database or f"sqlite:///{self.home / 'registry.db'}"
+        self.store = self.store or (self.home / "store").as_uri()
 
     def keepfit(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Run a command; return its exit code (negative: the signal that ended it) and what it printed."""
         log = self.home / "command.log"
         log.unlink(missing_ok=True)
         base = {"KEEPFIT_HOME": str(self.home), "COLUMNS": "200", "KEEPFIT_ACTOR": "tester"}
-        code = self.zygote.run(list(arguments), {**base, **self.environment, **environment}, log)
+        base |= {"KEEPFIT_DATABASE_URL": self.database, "KEEPFIT_STORE_URL": self.store}
+        code = self.zygote.run(
+            list(arguments), {**base, **self.environment, **environment}, log, forked_scoring=self.forked_scoring
+        )
         return code, log.read_text() if log.exists() else ""
 
     def answer(self, *arguments: str) -> object:

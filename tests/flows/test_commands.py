@@ -57,6 +57,7 @@ def table(place: Place, tmp_path: Path) -> Path:
 
 def test_iris_is_the_articles_example_with_what_an_honest_eye_adds(place: Place) -> None:
     place.environment["KEEPFIT_PROJECTS"] = "projects"
+    place.forked_scoring = False
     outcome = place.answer("run", "iris")
     assert outcome["status"] == "released"
     assert outcome["fit"]["chosen"]["candidate"] == "knn-3"
