@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+from infra.artifacts.reference import ArtifactRef
 from infra.artifacts.store import BlobStore
 from infra.workspace import open_workspace
 from tasks.contracts.release import CodeState, Manifest
@@ -34,7 +35,7 @@ def version_key(manifest: Manifest) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _save_diff(store: BlobStore, diff: str):  # type: ignore[no-untyped-def]
+def _save_diff(store: BlobStore, diff: str) -> ArtifactRef:
     return store.put_bytes(diff.encode()[:MAX_DIFF_BYTES], "text/x-diff")
 
 
