@@ -94,3 +94,8 @@ def test_another_model_other_rows_or_another_spec_is_another_version(changed):
 )
 def test_the_same_model_from_the_same_rows_is_the_same_version_whenever_it_was_made(changed):
     assert version_key(make_manifest(**changed)) == version_key(MANIFEST)
+
+
+def test_a_repository_without_a_commit_is_no_commit_called_head(checkout):
+    subprocess.run(["git", "-C", str(checkout), "init", "-q"], check=True)
+    assert describe_code(CODE).commit is None
