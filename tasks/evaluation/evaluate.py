@@ -65,7 +65,7 @@ def evaluate_rows(
     candidate, _ = require_model(table, scored, "candidate")
     metrics = _metrics(spec, table)
     champion = table.of("champion")
-    numbers = EvaluationNumbers(
+    return EvaluationNumbers(
         metrics=_measure(spec, metrics, table, candidate),
         baseline=_measure(spec, metrics, table, answer_by_shares(table, class_prior)),
         beside={m.label: _measure(spec, metrics, table, m) for m in table.models if m.role == "beside"},
@@ -75,7 +75,6 @@ def evaluate_rows(
         classes=table.classes,
         smallest_detectable=smallest_detectable(spec, metrics[0], table),
     )
-    return numbers
 
 
 def _metrics(spec: ProjectSpec, table: AnswerTable) -> list[Metric]:

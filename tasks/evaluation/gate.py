@@ -276,7 +276,7 @@ def _settle(
     states = {check.status for check in checks}
     decision: Decision = "REJECT" if "fail" in states else "HOLD" if "inconclusive" in states else "PROMOTE"
     content = next(model.content for model in scored.models if model.role == "candidate")
-    verdict = Verdict(
+    return Verdict(
         decision=decision,
         policy=policy,
         summary=summarise(decision, policy, checks, champion),
@@ -288,4 +288,3 @@ def _settle(
         test_digest=scored.test_digest,
         test_uses=test_uses,
     )
-    return verdict
