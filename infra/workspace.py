@@ -28,4 +28,6 @@ def open_workspace() -> Workspace:
         The store or the database cannot be reached or used.
     """
     settings = load_settings()
+    if not (settings.store_url and settings.database_url.get_secret_value()):
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds the store or the database
     return Workspace(settings, open_store(settings.store, settings.store_deadline_s), open_registry(settings.database))

@@ -4,13 +4,11 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from infra.artifacts.reference import ArtifactRef
-from infra.artifacts.store import BlobStore
 from infra.workspace import open_workspace
 from tasks.contracts.release import CodeState, Manifest
 
 ROOT = Path(__file__).parents[2]
-MAX_DIFF_BYTES = 5_000_000
+CODE = ("*.py", "*.yaml", "*.toml", "*.lock")
 
 
 def describe_code(project_code: str) -> CodeState:
@@ -19,11 +17,11 @@ def describe_code(project_code: str) -> CodeState:
     Outside a git repository commit and changes are None; the digest of the project's own code is always there.
     """
     commit = _git("rev-parse", "HEAD")
-    diff = _git("diff", "HEAD", "--", "*.py", "*.yaml", "*.toml", "*.lock") if commit else None
+    diff = _uncommitted() if commit else ""
     lock = ROOT / "requirements.lock"
     return CodeState(
         commit=commit.strip() if commit else None,
-        dirty_diff=_save_diff(open_workspace().store, diff) if diff else None,
+        dirty_diff=open_workspace().store.put_bytes(diff.encode(), "text/x-diff") if diff else None,
         lock=hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         project_code=project_code,
     )
@@ -35,13 +33,20 @@ def version_key(manifest: Manifest) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _save_diff(store: BlobStore, diff: str) -> ArtifactRef:
-    return store.put_bytes(diff.encode()[:MAX_DIFF_BYTES], "text/x-diff")
+def _uncommitted() -> str:
+    """Return the changes since the commit, files that git does not track yet included, as one patch."""
+    plain = ("--no-ext-diff", "--no-color")
+    changed = _git("diff", *plain, "HEAD", "--", *CODE) or ""
+    untracked = (_git("ls-files", "--others", "--exclude-standard", "--", *CODE) or "").splitlines()
+    added = (
+        _git("diff", *plain, "--no-index", "--", "/dev/null", name, fine=(0, 1)) or "" for name in sorted(untracked)
+    )
+    return changed + "".join(added)
 
 
-def _git(*arguments: str) -> str | None:
+def _git(*arguments: str, fine: tuple[int, ...] = (0,)) -> str | None:
     try:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout if done.returncode in fine else None

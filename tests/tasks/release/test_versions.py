@@ -68,6 +68,14 @@ def test_uncommitted_changes_of_code_are_kept_as_a_diff(checkout):
     assert "notes.txt" not in text
 
 
+def test_a_file_that_git_does_not_track_yet_is_in_the_diff(checkout):
+    (checkout / "model.py").write_text("before\n")
+    commit(checkout)
+    (checkout / "fresh.py").write_text("answer = 42\n")
+    state = describe_code(CODE)
+    assert "answer = 42" in open_workspace().store.read(state.dirty_diff).decode()
+
+
 @pytest.mark.parametrize(
     "changed",
     [
