@@ -4,7 +4,7 @@ from datetime import datetime
 
 from flows.cli import render
 from flows.cli.progress import showing_progress
-from flows.cli.server import prefect_server
+from flows.cli.server import naming_silent_server, prefect_server
 from infra.errors import GateRefused
 from infra.settings import load_settings
 from tasks.contracts.runs import Trigger
@@ -26,7 +26,8 @@ def run_project(
         from flows.retraining import retrain
 
         server.wait()
-        outcome = retrain(project, as_of=as_of, trigger=Trigger(why=reason), dry_run=dry_run)
+        with naming_silent_server():
+            outcome = retrain(project, as_of=as_of, trigger=Trigger(why=reason), dry_run=dry_run)
     if as_json:
         print(outcome.model_dump_json(indent=2))
     else:

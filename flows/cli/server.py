@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from flows.local_server import LocalServer
+from infra.errors import KeepfitError
 from infra.settings import Settings, load_settings
 
 FLUSH_S = 10.0
@@ -15,6 +17,27 @@ class GivenServer:
 
     def wait(self) -> None:
         """Return at once: the client finds out by itself."""
+
+
+@contextmanager
+def naming_silent_server() -> Iterator[None]:
+    """Say which setting names a server that does not answer.
+
+    Raises
+    ------
+    KeepfitError
+        Nothing answers where PREFECT_API_URL points.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # the client's own class for this, told from others by its text alone
+        if "Failed to reach API" not in str(error):
+            raise
+        url = urlsplit(os.environ["PREFECT_API_URL"])
+        raise KeepfitError(
+            f"PREFECT_API_URL: expected a Prefect server at {url.scheme}://{url.hostname}:{url.port}, nothing answers there.",
+            remedy="Start it (`prefect server start`), or unset PREFECT_API_URL: keepfit then starts one for this run.",
+        ) from error
 
 
 @contextmanager
@@ -49,6 +72,8 @@ def prepare_environment(settings: Settings) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG" if os.environ.get("KEEPFIT_DEBUG") else "CRITICAL",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+        "MPLCONFIGDIR": str(settings.home.resolve() / "matplotlib"),  # these two write into HOME otherwise
+        "KERAS_HOME": str(settings.home.resolve() / "keras"),
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
