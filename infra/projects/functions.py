@@ -149,7 +149,7 @@ def _import(folder: ProjectFolder, module: str, reference: str) -> ModuleType:
 def _check_origins(folder: ProjectFolder, package: str, reference: str) -> None:
     """Refuse modules that came in through a link, since the digest does not name their code."""
     named = {path.resolve() for path in _list_sources(folder) if not path.is_symlink()}
-    loaded = (module for name, module in sys.modules.items() if name.startswith(f"{package}."))
+    loaded = (module for name, module in list(sys.modules.items()) if name.startswith(f"{package}."))
     origins = {Path(module.__file__).resolve() for module in loaded if module.__file__}
     if strange := sorted(origins - named):
         raise SpecError(
