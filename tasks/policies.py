@@ -108,7 +108,7 @@ def _commit(name: str, key: str, run: RunContext, result: BaseModel, seconds: fl
         Fencing(run.run_id, run.project, run.fence),
         key=key,
         step=name,
-        result=result.model_dump(mode="json"),
+        result=json.loads(result.model_dump_json()),  # model_dump(mode="json") leaves NaN as it is: that is no JSON
         blobs=list(references_in(result)),
         seconds=seconds,
     )
@@ -134,7 +134,7 @@ def references_in(value: object) -> Iterator[ArtifactRef]:
             yield from references_in(part)
 
 
-VOLATILE = {"run_id", "fence", "as_of", "taken_at", "is_new", "fit_seconds", "seconds", "cpu_seconds", "latency_ms"}
+VOLATILE = {"run_id", "fence", "as_of", "taken_at", "is_new", "fit_seconds", "seconds", "cpu_seconds"}
 """Fields that say when and how long, not what: they never make a key differ."""
 
 

@@ -62,8 +62,8 @@ def _as_json(version: StoredVersion) -> dict[str, Any]:
     return {
         "version": version.label,
         "created_at": version.row.created_at.isoformat(),
-        "verdict": version.verdict.model_dump(mode="json"),
-        "manifest": version.manifest.model_dump(mode="json"),
+        "verdict": json.loads(version.verdict.model_dump_json()),
+        "manifest": json.loads(version.manifest.model_dump_json()),  # model_dump(mode="json") lets NaN through
     }
 
 

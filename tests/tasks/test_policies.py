@@ -1,12 +1,19 @@
 import shutil
 from datetime import UTC, datetime, timedelta
+from math import inf, isnan, nan
 from pathlib import Path
 
 import pytest
 
 from infra.artifacts.reference import ArtifactRef
+from infra.artifacts.store import open_store
+from infra.registry.holder import describe_process
+from infra.registry.registry import open_registry
+from infra.settings import Settings
+from infra.workspace import Workspace
 from tasks import policies
 from tasks.contracts.data import Snapshot
+from tasks.contracts.evaluation import EvaluationReport, MetricValue, ScoredModel
 from tasks.contracts.runs import RunContext
 from tasks.policies import POLICIES, VOLATILE, source_digest, step_key
 
@@ -71,6 +78,36 @@ def test_whatever_a_step_computes_from_changes_its_key(other):
 
 def test_no_digest_is_volatile():
     assert not {name for name in VOLATILE if "digest" in name or name in ("content", "code", "spec", "data")}
+
+
+def test_a_latency_that_the_gate_judges_is_part_of_its_key():
+    quick, slow = (
+        ScoredModel(role="candidate", label="a", artifact="a" * 64, content="b" * 64, latency_ms=ms, size_bytes=1)
+        for ms in (1.0, 900.0)
+    )
+    assert step_key("decide", context(), ((quick,), {})) != step_key("decide", context(), ((slow,), {}))
+
+
+def test_a_figure_that_is_undefined_comes_back_from_the_ledger_as_it_was(tmp_path, monkeypatch):
+    undefined = MetricValue(metric="roc_auc", value=nan, low=nan, high=inf, n=3, direction="higher")
+    report = EvaluationReport(metrics=(undefined,), baseline=(), smallest_detectable=inf)
+    with open_registry(f"sqlite:///{tmp_path / 'registry.db'}") as registry:
+        workspace = Workspace(Settings(), open_store((tmp_path / "store").as_uri()), registry)
+        monkeypatch.setattr(policies, "open_workspace", lambda: workspace)
+        grant = registry.begin_run(
+            project="demo",
+            flow="retrain",
+            trigger_kind="operator",
+            trigger_key=None,
+            why="",
+            parameters={},
+            actor="tester",
+            holder=describe_process(),
+        )
+        run = context(run_id=grant.run_id, fence=grant.fence)
+        kept = EvaluationReport.model_validate(policies._commit("evaluate", "e" * 64, run, report, 0.0))
+    assert isnan(kept.metrics[0].value)
+    assert (kept.metrics[0].high, kept.smallest_detectable) == (inf, inf)
 
 
 @pytest.fixture
