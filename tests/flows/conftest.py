@@ -52,10 +52,9 @@ class Zygote:
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
-    def run(self, arguments: list[str], environment: dict[str, str], log: Path, *, forked_scoring: bool) -> int:
+    def run(self, arguments: list[str], environment: dict[str, str], log: Path, **how: object) -> int:
         assert self.process.stdin is not None
-        request = {"arguments": arguments, "environment": environment, "log": str(log)}
-        request["forked_scoring"] = forked_scoring
+        request = {"arguments": arguments, "environment": environment, "log": str(log), **how}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return int(str(self._reply()["exit"]))
@@ -86,6 +85,8 @@ class Place:
     store: str = ""
     forked_scoring: bool = True
     """False: models answer in a new interpreter, as they do for users; that takes two seconds more a run."""
+    operator_moves: int = 0
+    """How often somebody promotes another version just before a run releases its own."""
 
     def __post_init__(self) -> None:
         self.database = self.database or f"sqlite:///{self.home / 'registry.db'}"
@@ -97,9 +98,8 @@ class Place:
         log.unlink(missing_ok=True)
         base = {"KEEPFIT_HOME": str(self.home), "COLUMNS": "200", "KEEPFIT_ACTOR": "tester"}
         base |= {"KEEPFIT_DATABASE_URL": self.database, "KEEPFIT_STORE_URL": self.store}
-        code = self.zygote.run(
-            list(arguments), {**base, **self.environment, **environment}, log, forked_scoring=self.forked_scoring
-        )
+        how = {"forked_scoring": self.forked_scoring, "operator_moves": self.operator_moves}
+        code = self.zygote.run(list(arguments), {**base, **self.environment, **environment}, log, **how)
         return code, log.read_text() if log.exists() else ""
 
     def answer(self, *arguments: str) -> object:
@@ -126,3 +126,21 @@ def light_projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(zygote: Zygote, light_projects: Path, tmp_path: Path) -> Place:
     return Place(zygote, tmp_path, {"KEEPFIT_PROJECTS": str(light_projects)})
+
+
+@pytest.fixture(params=["file+sqlite", pytest.param("s3+postgresql", marks=pytest.mark.servers)])
+def everywhere(request: pytest.FixtureRequest, place: Place) -> Place:
+    """The same commands on the defaults, and on a real S3 server with a real PostgreSQL."""
+    if request.param == "s3+postgresql":
+        place.database = request.getfixturevalue("postgres_url")
+        place.store = request.getfixturevalue("s3_store_url")
+        place.environment |= request.getfixturevalue("s3_server").env
+    return place
+
+
+@pytest.fixture
+def table(place: Place, tmp_path: Path) -> Path:
+    """A project of its own that the test may change; returns its folder."""
+    from tests.flows.tables import make_table
+
+    return make_table(place, tmp_path / "projects")

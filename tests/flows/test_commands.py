@@ -11,48 +11,9 @@ import pytest
 from infra.registry.holder import describe_process
 from infra.registry.registry import open_registry
 from tests.flows.conftest import Place
+from tests.flows.tables import SPEC, write_rows
 
 pytestmark = pytest.mark.engine
-
-SPEC = """\
-    name: table
-    source: {csv: rows.csv}
-    columns:
-      signal: {type: number, min: -100, max: 100}
-      noise: {type: number, null_share: 0.1}
-      label: {type: category, allowed: [left, right]}
-    target: label
-    validation: {quarantine_share: 0.05}
-    split: {test_share: 0.4}
-    candidates:
-      logistic: {estimator: sklearn.linear_model.LogisticRegression}
-    selection: {folds: 2}
-    gate: {policy: superiority, floors: {accuracy: 0.55}}
-    """
-
-
-def write_rows(folder: Path, *, n: int = 600, sharpness: float, seed: int = 0) -> Path:
-    """Write rows whose label follows `signal` the more closely the sharper."""
-    random = np.random.default_rng(seed)
-    signal = random.normal(size=n)
-    chance = 1 / (1 + np.exp(-sharpness * signal))
-    label = np.where(random.random(n) < chance, "right", "left")
-    frame = pd.DataFrame({"signal": signal, "noise": random.normal(size=n), "label": label})
-    path = folder / "rows.csv"
-    frame.to_csv(path, index=False)
-    return path
-
-
-@pytest.fixture
-def table(place: Place, tmp_path: Path) -> Path:
-    """A project of its own that the test may change; returns its folder."""
-    root = tmp_path / "projects"
-    folder = root / "table"
-    folder.mkdir(parents=True)
-    (folder / "project.yaml").write_text(dedent(SPEC))
-    write_rows(folder, sharpness=2.0)
-    place.environment["KEEPFIT_PROJECTS"] = str(root)
-    return folder
 
 
 def test_iris_is_the_articles_example_with_what_an_honest_eye_adds(place: Place) -> None:

@@ -1,13 +1,18 @@
 """kill -9 at every named fault point of a run, and what must hold afterwards (FAULTS.md rows 1, 2 and 14)."""
 
+import json
+import re
 import signal
+import urllib.request
 
 import pytest
 
+from flows.orchestrator import FLOW_RUN
 from infra.artifacts.store import open_store
-from infra.faults import POINTS
+from infra.faults import POINTS, STEPS
 from infra.registry.registry import Registry, open_registry
-from tests.flows.conftest import Place
+from tasks.policies import POLICIES
+from tests.flows.conftest import ROOT, Place
 
 KILLED = -signal.SIGKILL
 
@@ -15,12 +20,12 @@ pytestmark = pytest.mark.engine
 
 
 def open_place(place: Place) -> Registry:
-    return open_registry(f"sqlite:///{place.home / 'registry.db'}")
+    return open_registry(place.database)
 
 
 def assert_sound(place: Place) -> None:
     """I1, I2, I5, I6, I8: one loadable champion or none, every known blob there and whole, no run left in flight."""
-    store = open_store((place.home / "store").as_uri())
+    store = open_store(place.store)
     with open_place(place) as registry:
         stored = {blob.digest for blob in store.list_blobs()}
         for ref in registry.known_blobs():
@@ -36,8 +41,27 @@ def assert_sound(place: Place) -> None:
             assert len(released) == len(history)
 
 
+def test_the_points_in_the_code_are_the_points_that_are_killed_at() -> None:
+    named = set()
+    for path in (path for folder in ("flows", "tasks", "infra") for path in (ROOT / folder).rglob("*.py")):
+        for literal, text in re.findall(r"\breach\((f?)\"([^\"]*)\"\)", path.read_text()):
+            named |= {text.replace("{name}", step) for step in STEPS} if literal else {text}
+    assert named == set(POINTS)
+    assert set(POLICIES) == set(STEPS)
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_after_kill_9_at_any_point_the_next_run_finishes_with_one_version(point: str, place: Place) -> None:
+    kill_and_run_again(point, place)
+
+
+@pytest.mark.parametrize("point", ["train.before_commit", "register.before_commit", *POINTS[-2:]])
+@pytest.mark.parametrize("everywhere", [pytest.param("s3+postgresql", marks=pytest.mark.servers)], indirect=True)
+def test_after_kill_9_on_real_servers_the_next_run_finishes_with_one_version(point: str, everywhere: Place) -> None:
+    kill_and_run_again(point, everywhere)
+
+
+def kill_and_run_again(point: str, place: Place) -> None:
     code, said = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT=point)
     assert code == KILLED, f"the fault did not fire: {said}"
     assert_sound(place)
@@ -51,6 +75,46 @@ def test_after_kill_9_at_any_point_the_next_run_finishes_with_one_version(point:
         assert registry.champion("iris").version == 1
         states = sorted(run.state for run in registry.runs("iris"))
         assert states == ["completed", "crashed"]
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT"])
+@pytest.mark.parametrize(
+    "point",
+    ["ingest.start", "store.before_publish", "register.before_commit", "release.start", "release.in_transaction",
+     "release.after_commit"],
+)  # fmt: skip
+def test_a_signal_during_a_run_leaves_all_or_nothing_and_frees_the_lease(point: str, name: str, place: Place) -> None:
+    code, said = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT=point, KEEPFIT_FAULT_SIGNAL=name)
+    assert code == 128 + signal.Signals[f"SIG{name}"], said
+    assert "Traceback" not in said
+    assert said.count("keepfit:") == 1
+    assert_sound(place)
+    with open_place(place) as registry:
+        (stopped,) = registry.runs("iris")
+        assert stopped.state == "cancelled"
+        assert registry.champion("iris").seq == (1 if point == "release.after_commit" else 0)
+    assert place.keepfit("run", "iris")[0] == 0
+    with open_place(place) as registry:
+        assert registry.champion("iris").seq == 1
+        assert [run.state for run in registry.runs("iris")] == ["completed", "cancelled"]
+
+
+def test_the_next_run_ends_the_dead_run_in_prefects_view_as_well(place: Place, prefect_url: str) -> None:
+    place.keepfit("run", "iris", KEEPFIT_FAULT_POINT="train.start")
+    with open_place(place) as registry:
+        flow_run = str(registry.runs("iris")[0].parameters[FLOW_RUN])
+    assert read_state(prefect_url, flow_run)["type"] == "RUNNING"
+    assert place.keepfit("run", "iris")[0] == 0
+    state = read_state(prefect_url, flow_run)
+    with open_place(place) as registry:
+        assert state["type"] == "CRASHED"
+        assert registry.runs("iris")[0].run_id in str(state["message"])
+
+
+def read_state(prefect_url: str, flow_run: str) -> dict[str, object]:
+    with urllib.request.urlopen(f"{prefect_url}/flow_runs/{flow_run}") as reply:
+        state: dict[str, object] = json.load(reply)["state"]
+        return state
 
 
 def test_a_run_after_a_crash_finds_the_finished_steps(place: Place) -> None:

@@ -72,6 +72,8 @@ def run_child(request: dict[str, Any]) -> None:
         os.dup2(log.fileno(), 2)
     if request["forked_scoring"]:
         fork_scoring()
+    if request["operator_moves"]:
+        let_an_operator_promote(request["operator_moves"])
     code = 1
     try:
         main()
@@ -119,6 +121,25 @@ def fork_scoring() -> None:
             """Leave it to the end of the command."""
 
     fresh.FreshProcess = Forked  # type: ignore[misc]
+
+
+def let_an_operator_promote(times: int) -> None:
+    """Let somebody promote another version just before the run releases its own, as often as said."""
+    from infra.registry.registry import Registry
+
+    release = Registry.release
+    left = list(range(times))
+
+    def release_second(registry: Registry, **request: Any) -> Any:
+        if request["fencing"] is not None and left:
+            left.pop()
+            champion = registry.champion(request["project"])
+            other = {1: 2, 2: 1}[champion.version or 0]
+            by_hand = {"number": other, "expected_seq": champion.seq, "why": "meanwhile", "actor": "operator"}
+            release(registry, **{**request, **by_hand, "fencing": None, "evidence": {}})
+        return release(registry, **request)
+
+    Registry.release = release_second  # type: ignore[method-assign,assignment]
 
 
 def _answer(line: str) -> dict[str, Any]:
