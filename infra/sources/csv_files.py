@@ -40,11 +40,18 @@ MISSING_WORDS = frozenset(
 )
 """Cells that mean "missing" unless a column says otherwise: pandas' own list, fixed here."""
 
+INDEX = "Unnamed: 0"
+"""pandas' own name for a first column without one."""
+
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 def read_csv(
-    patterns: str | Sequence[str], folder: Path, texts: Mapping[str, Collection[str]] | None = None
+    patterns: str | Sequence[str],
+    folder: Path,
+    texts: Mapping[str, Collection[str]] | None = None,
+    *,
+    index: bool = False,
 ) -> pd.DataFrame:
     """Return the rows of the files, one below the other; UTF-8, comma-separated, a header in each.
 
@@ -58,6 +65,8 @@ def read_csv(
         What relative paths start from.
     texts
         Columns that are read as written ("007" stays "007"), each with the cells that mean "missing" in it.
+    index
+        The first column may be without a name, as pandas writes an index; it becomes the column INDEX.
 
     Raises
     ------
@@ -65,12 +74,12 @@ def read_csv(
         No such file, no CSV, repeated or differing columns.
     """
     places = find_places(patterns, folder)
-    frames = [_read_one(place, texts or {}) for place in places]
+    frames = [_read_one(place, texts or {}, index=index) for place in places]
     for place, frame in zip(places, frames, strict=True):
         require_same_columns(list(frame.columns), list(frames[0].columns), place.address, places[0].address)
     torn = {name: MISSING_WORDS for name in frames[0].columns if _is_torn(name, frames)}
     if torn:
-        frames = [_read_one(place, {**torn, **(texts or {})}) for place in places]
+        frames = [_read_one(place, {**torn, **(texts or {})}, index=index) for place in places]
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
 
 
@@ -79,9 +88,9 @@ def _is_torn(name: str, frames: list[pd.DataFrame]) -> bool:
     return len({pd.api.types.is_string_dtype(frame[name]) for frame in frames if frame[name].notna().any()}) > 1
 
 
-def _read_one(place: Place, texts: Mapping[str, Collection[str]]) -> pd.DataFrame:
+def _read_one(place: Place, texts: Mapping[str, Collection[str]], *, index: bool) -> pd.DataFrame:
     try:
-        names = _read_names(place)
+        names = _read_names(place, index=index)
         missing = {name: sorted(texts.get(name, MISSING_WORDS)) for name in names}
         with warnings.catch_warnings(), _open(place) as stream:
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -110,7 +119,7 @@ def _read_one(place: Place, texts: Mapping[str, Collection[str]]) -> pd.DataFram
         ) from error
 
 
-def _read_names(place: Place) -> list[str]:
+def _read_names(place: Place, *, index: bool) -> list[str]:
     """Return the header as it stands: pandas would rename the second of two equal names."""
     with _open(place) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
@@ -118,6 +127,8 @@ def _read_names(place: Place) -> list[str]:
         text.detach()
     if not names:
         raise _no_csv(place, "the file is empty")
+    if index and not names[0]:
+        names[0] = INDEX
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise _no_csv(place, f"the header names {name_values(twice)} more than once")

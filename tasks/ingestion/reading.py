@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from datetime import datetime
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from infra.sources.csv_files import MISSING_WORDS, read_csv
 from infra.sources.parquet_files import read_parquet
 from infra.sources.sql import read_sql
 from tasks.contracts.project import ProjectSpec, Sql
+
+PARQUET_ENDINGS = (".parquet", ".pq")
 
 
 def read_source(
@@ -55,6 +58,27 @@ def read_source(
     except DataError as error:
         raise SourceError(f"{described}: {error.message}", remedy=error.remedy) from error
     return known_at(raw_frame, spec.time, as_of), described
+
+
+def read_file(file: Path, spec: ProjectSpec) -> pd.DataFrame:
+    """Return the raw rows of one file, its cells read as those of the project's source are.
+
+    Parameters
+    ----------
+    file
+        `.parquet` or `.pq`; anything else is CSV, whose first column may be an index without a name.
+    spec
+        The project; the types of its columns are read.
+
+    Raises
+    ------
+    SourceError
+        The file is not what its name says.
+    """
+    path = escape(str(file.resolve()))
+    if file.suffix.lower() in PARQUET_ENDINGS:
+        return read_parquet(path, file.parent)
+    return read_csv(path, file.parent, _columns_as_written(spec), index=True)
 
 
 def known_at(raw_frame: pd.DataFrame, time: str | None, as_of: datetime) -> pd.DataFrame:
