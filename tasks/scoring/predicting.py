@@ -44,11 +44,10 @@ def predict_rows(
     answers = pd.DataFrame(index=range(len(rows)))
     if spec.row_id and spec.row_id in rows.columns:
         answers[spec.row_id] = rows[spec.row_id].to_numpy()
+    # What the gate judged: a model with a threshold of its own does not answer the most probable class.
+    answers["prediction"] = model.predict(features)
     if model.classes:
         scores = model.predict_proba(features)
-        answers["prediction"] = pd.Series(model.classes, dtype=object).to_numpy()[scores.argmax(axis=1)]
         for place, name in enumerate(model.classes):
             answers[f"p_{name}"] = scores[:, place]
-    else:
-        answers["prediction"] = model.predict(features)
     return answers.assign(version=version)
