@@ -44,7 +44,7 @@ class LocalServer:
 
     def _spawn(self, home: Path) -> subprocess.Popen[bytes]:
         self._listener.set_inheritable(True)
-        command = [sys.executable, "-m", "flows.local_server", str(self._listener.fileno())]
+        command = [sys.executable, "-P", "-m", "flows.local_server", str(self._listener.fileno())]
         environment = {**os.environ, **_server_environment(home)}
         with self.log.open("ab") as log:
             return subprocess.Popen(

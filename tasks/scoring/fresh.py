@@ -4,6 +4,7 @@ What it proves is that a model can be served from its artifact alone, without an
 """
 
 import importlib
+import os
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pandas as pd
 
 from infra.artifacts.reference import ArtifactRef
 from infra.artifacts.store import BlobStore, open_store
-from infra.errors import IntegrityError
+from infra.errors import IntegrityError, StoreUnavailable
 from infra.frames import read_parquet, write_parquet
 from infra.settings import load_settings
 from tasks.contracts.evaluation import ScoredModel
@@ -29,6 +30,8 @@ from tasks.scoring.answers import add_answers, frame_answers
 
 LATENCY_DRAWS = 30
 TIMEOUT_S = 1800.0
+MAY_PASS = os.EX_TEMPFAIL
+"""Exit code of a process that failed for a reason that may pass by itself, e.g. a store that did not answer."""
 
 
 class Contender(Contract):
@@ -58,7 +61,7 @@ class FreshProcess:
     """A Python process of its own, importing what scoring needs until it is asked."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "tasks.scoring.fresh"]
+        command = [sys.executable, "-P", "-m", "tasks.scoring.fresh"]  # -P: a `tasks` in the current folder is not ours
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
@@ -69,11 +72,15 @@ class FreshProcess:
         ------
         IntegrityError
             A model did not load or answer there.
+        StoreUnavailable
+            The store did not answer there.
         """
         try:
             said, complained = self._process.communicate(request.model_dump_json(), timeout=TIMEOUT_S)
         finally:
             self.stop()
+        if self._process.returncode == MAY_PASS:
+            raise StoreUnavailable(complained.strip(), remedy="Try again when the store answers.")
         if self._process.returncode != 0:
             last = "\n".join(complained.strip().splitlines()[-3:])
             raise IntegrityError(
@@ -110,8 +117,8 @@ def ask_fresh_process(request: Request) -> Reply:
 
     Raises
     ------
-    IntegrityError
-        A model did not load or answer there.
+    IntegrityError, StoreUnavailable
+        As in `FreshProcess.ask`.
     """
     return (_standing_by.pop() if _standing_by else FreshProcess()).ask(request)
 
@@ -164,7 +171,11 @@ def main() -> None:
     settings = load_settings()
     request = Request.model_validate_json(text)
     with tempfile.TemporaryDirectory(prefix="keepfit-fresh-") as scratch:
-        reply = answer(request, open_store(settings.store, settings.store_deadline_s), Path(scratch))
+        try:
+            reply = answer(request, open_store(settings.store, settings.store_deadline_s), Path(scratch))
+        except StoreUnavailable as error:
+            sys.stderr.write(error.message)
+            sys.exit(MAY_PASS)
     sys.stdout.write(reply.model_dump_json() + "\n")
 
 

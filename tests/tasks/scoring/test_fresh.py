@@ -6,7 +6,7 @@ import pytest
 
 from infra.artifacts.reference import ArtifactRef
 from infra.artifacts.store import BlobStore, open_store
-from infra.errors import IntegrityError
+from infra.errors import IntegrityError, StoreUnavailable
 from infra.frames import read_parquet, write_parquet
 from tasks.contracts.models import ModelRef
 from tasks.models.model import FittedModel
@@ -127,3 +127,20 @@ def test_a_process_that_nobody_asks_ends_with_the_body():
         waiting = fresh._standing_by[-1]
     assert waiting._process.poll() is not None
     assert waiting not in fresh._standing_by
+
+
+def test_a_store_that_does_not_answer_in_the_fresh_process_may_be_asked_again(stored, monkeypatch):
+    monkeypatch.setenv("KEEPFIT_STORE_URL", "s3://bucket/prefix")
+    monkeypatch.setenv("KEEPFIT_STORE_DEADLINE_S", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "somebody")
+    with pytest.raises(StoreUnavailable, match=r"bucket"):
+        ask_fresh_process(stored.request)
+
+
+def test_a_package_of_the_same_name_in_the_current_folder_does_not_come_first(stored, tmp_path, monkeypatch):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "__init__.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert ask_fresh_process(stored.request).models[0].label == "nb"
