@@ -108,7 +108,7 @@ class Validation(Contract):
     quarantine_share: Share = Field(
         0.0, description="Largest share of rows that may be set aside; above it the run stops."
     )
-    min_rows: Positive = Field(20, description="Fewer rows than this are not enough to say anything.")
+    min_rows: Positive = Field(20, description="Fewer different rows than this are not enough to say anything.")
     expectations: list[Expectation] = Field(
         default_factory=list, description="Checks beyond what the columns say, for rules across columns."
     )

@@ -11,7 +11,7 @@ from infra.errors import CheckCrashed, ContractBroken, DataError, InsufficientDa
 from tasks.contracts.data import Check
 from tasks.contracts.project import ProjectSpec
 from tasks.validation.conforming import Conformed, Mask, conform_types, settle_types
-from tasks.validation.duplicates import find_constants, find_duplicates, find_rare_classes
+from tasks.validation.duplicates import count_different, find_constants, find_duplicates, find_rare_classes
 from tasks.validation.expectations import Answer, Asked, check_expectations, run_suite
 from tasks.validation.findings import EXAMPLES, Finding, judge_rule
 from tasks.validation.leaks import find_leaks
@@ -51,7 +51,7 @@ def validate_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutc
     ContractBroken
         More than `validation.quarantine_share` of the rows break a rule, or a rule of the whole table is broken.
     InsufficientData
-        Fewer than `validation.min_rows` rows are left, the target has one value, or every feature has.
+        Fewer than `validation.min_rows` different rows are left, the target has one value, or every feature has.
     CheckCrashed
         A check failed to run, which says nothing of the data.
     SpecError
@@ -208,6 +208,11 @@ def _explain_insufficient(accepted: pd.DataFrame, spec: ProjectSpec) -> Insuffic
         )
     elif len(find_constants(accepted, spec)) == len(spec.features):
         reason = f"expected a feature that varies, received the same features in all {len(accepted)} rows"
+    elif (different := count_different(accepted, spec, spec.validation.min_rows)) < spec.validation.min_rows:
+        reason = (
+            f"expected at least {spec.validation.min_rows} different rows (validation.min_rows), "
+            f"received {different}, again and again in {len(accepted)} rows"
+        )
     if not reason:
         return None
     return InsufficientData(

@@ -40,6 +40,17 @@ def find_duplicates(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
     return found
 
 
+def count_different(frame: pd.DataFrame, spec: ProjectSpec, enough: int) -> int:
+    """Return how many different rows there are, by features and target; at most `enough` is looked for.
+
+    A table cannot have fewer different rows than its richest column has values, which mostly settles it.
+    """
+    content = [*spec.features, spec.target]
+    if any(len(pd.unique(frame[name].head(10 * enough))) >= enough for name in content):
+        return enough
+    return min(enough, len(np.unique(_hash_rows(frame, content))))
+
+
 def find_constants(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
     """Return the features that have at most one value; missing is a value beside others."""
     return [name for name in spec.features if is_constant(frame[name])]

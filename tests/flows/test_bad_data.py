@@ -50,13 +50,7 @@ def test_the_healthy_control_is_released(place: Place, table: Path) -> None:
         assert registry.champion("table").version == 1
 
 
-KNOWN = {"two rows again and again": "validation warns that nearly all rows repeat earlier ones, and lets them pass"}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN[name]) if name in KNOWN else ()) for name in SPOILED],
-)
+@pytest.mark.parametrize("name", SPOILED)
 def test_no_model_comes_from_what_is_no_data(place: Place, table: Path, name: str) -> None:
     code, said = run(place, table, SPOILED[name](pd.read_csv(table / "rows.csv")))
     assert code in (3, 4), said

@@ -129,6 +129,17 @@ def test_one_row_forty_times_without_an_id_is_not_enough():
         validate_frame(same, make_spec(columns))
 
 
+@pytest.mark.parametrize(("different", "message"), [(4, "at least 5 different rows"), (5, None)])
+def test_copies_do_not_make_rows_enough(different, message):
+    copies = pd.concat([make_rows(different)] * 30, ignore_index=True)
+    outcome = examine_frame(copies.assign(id=range(len(copies))), make_spec())
+    if message is None:
+        assert outcome.problem is None
+    else:
+        assert isinstance(outcome.problem, InsufficientData)
+        assert message in outcome.problem.message
+
+
 def test_a_number_without_bounds_must_still_be_finite():
     columns = {"x": Column(type="number", null_share=1), "kind": Column(type="category")}
     frame = pd.DataFrame({"x": [1e308, -1e308, None, *range(7)], "kind": list("ab" * 5)})

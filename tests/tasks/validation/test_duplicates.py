@@ -3,7 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.contracts.project import Column
-from tasks.validation.duplicates import find_constants, find_duplicates, find_rare_classes, is_constant
+from tasks.validation.duplicates import (
+    count_different,
+    find_constants,
+    find_duplicates,
+    find_rare_classes,
+    is_constant,
+)
 from tests.tasks.validation.projects import make_spec
 
 SPEC = make_spec(
@@ -51,3 +57,10 @@ def test_constant_features_and_rare_classes_are_named():
     frame = frame_of([(1.0, "a", "u")] * 20 + [(1.0, "b", "v")] * 2)
     assert find_constants(frame, SPEC) == ["x"]
     assert find_rare_classes(frame, SPEC) == ["Classes with fewer than 5 rows: 'v (2)'."]
+
+
+@given(ROWS, st.integers(1, 8))
+def test_different_rows_are_counted_as_pandas_counts_them(rows, enough):
+    frame = frame_of(rows)
+    content = frame.drop(columns="id").astype(object).where(frame.drop(columns="id").notna(), None)
+    assert count_different(frame, SPEC, enough) == min(enough, len(content.drop_duplicates()))
