@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from rich.text import Text
 
 from flows.cli.progress import showing_progress
 from flows.cli.render import console
@@ -34,7 +35,7 @@ def check_project(name: str, *, as_json: bool) -> None:
         for sound in _examine(load_project(load_settings().projects, name)):
             done.append(sound)
             if not as_json:
-                console.print(f"[green]✓[/] {sound.what:<12} {sound.detail}", soft_wrap=True)
+                console.print(Text.assemble(("✓ ", "green"), f"{sound.what:<12} {sound.detail}"), soft_wrap=True)
     if as_json:
         print(json.dumps({"project": name, "sound": True, "checks": [sound._asdict() for sound in done]}, indent=2))
     else:
@@ -108,7 +109,7 @@ def _round_trip(
             f"candidate {name}: after saving and loading it answers differently.",
             remedy="Something of the model is not in its artifact; look at what its build function keeps outside.",
         )
-    return Sound(f"{name}", f"fits {len(rows)} rows, saves, loads and answers the same")
+    return Sound(name, f"fits {len(rows)} rows, saves, loads and answers the same")
 
 
 def new_project(name: str) -> None:

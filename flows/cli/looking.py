@@ -1,6 +1,7 @@
 """`keepfit projects`, `show`, `history` and `lineage`: reading what the registry knows."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from flows.cli.versions import StoredVersion, find_version
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import SpecError
 from infra.projects import list_projects
+from infra.registry.records import ReleaseRow
 from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.project import load_project
@@ -54,8 +56,22 @@ def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
     console.print(
         f"  made      {version.row.created_at:%Y-%m-%d %H:%M} UTC, {fit.seconds:.1f} s on {fit.hardware.device}"
     )
-    console.print(f"  next      {version.verdict.next_step}", soft_wrap=True)
+    if version.verdict.decision != "PROMOTE":
+        console.print(f"  next      {version.verdict.next_step}", soft_wrap=True)
+    for release in _releases_of(version):
+        until = f"{release.until:%Y-%m-%d %H:%M}" if release.until else "now"
+        why = "" if release.why == version.verdict.summary else f": {release.why}"
+        console.print(
+            f"  champion  from {release.at:%Y-%m-%d %H:%M} to {until}, {release.kind} by {release.actor}{why}",
+            soft_wrap=True,
+        )
     console.print(f"  evidence  keepfit lineage {version.label}")
+
+
+def _releases_of(version: StoredVersion) -> list[ReleaseRow]:
+    """The verdict is the first one: by hand, or held against a later champion, a version may serve all the same."""
+    releases = open_workspace().registry.history(version.row.project)
+    return [row for row in releases if row.version == version.row.number]
 
 
 def _as_json(version: StoredVersion) -> dict[str, Any]:
@@ -70,10 +86,19 @@ def _as_json(version: StoredVersion) -> dict[str, Any]:
 def show_history(project: str, *, as_json: bool) -> None:
     """Print who was champion from when to when, and why."""
     load_project(load_settings().projects, project)
-    rows = open_workspace().registry.history(project)
+    registry = open_workspace().registry
+    rows = registry.history(project)
     if as_json:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
         return
+    served = {row.version for row in rows}
+    others = [f"{row.label} ({row.decision})" for row in registry.versions(project) if row.number not in served]
+    _print_releases(project, rows)
+    if others:
+        console.print(f"Never champion: {', '.join(others)}.", soft_wrap=True)
+
+
+def _print_releases(project: str, rows: Sequence[ReleaseRow]) -> None:
     if not rows:
         console.print(f"{project} has had no champion yet. `keepfit run {project}` makes one.")
         return
@@ -99,10 +124,10 @@ def show_lineage(label: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, indent=2))
         return
-    console.print(f"[bold]{version.label}[/]")
+    console.print(version.label, style="bold")
     for part, values in facts.items():
         for place, (name, value) in enumerate(values.items()):
-            console.print(f"  {part if place == 0 else '':<10} {name:<16} {value}", soft_wrap=True, highlight=False)
+            console.print(f"  {part if place == 0 else '':<10} {name:<16} {value}", soft_wrap=True)
 
 
 def _lineage(version: StoredVersion) -> dict[str, dict[str, Any]]:
@@ -134,7 +159,7 @@ def _lineage(version: StoredVersion) -> dict[str, dict[str, Any]]:
             "seed": fit.seed,
             "seconds": f"{fit.seconds:.1f} ({fit.cpu_seconds:.1f} of CPU)",
             **dict(sorted(fit.libraries.items())),
-            "hardware": f"{fit.hardware.processor}, {fit.hardware.cpu_count} CPUs ({fit.hardware.threads} threads used), "
+            "hardware": f"{fit.hardware.processor}, {fit.hardware.cpu_count} CPUs ({fit.hardware.threads} used), "
             f"{fit.hardware.memory_gb:.0f} GB, {fit.hardware.device}",
         },
         "run": {"id": version.row.run_id, "at": version.row.created_at.isoformat(timespec="seconds")},

@@ -44,7 +44,7 @@ def predict_file(project: str, file: Path, output: Path | None, *, as_json: bool
         print(json.dumps({"version": version.label, "rows": len(answers), "output": str(target)}))
         return
     shares = answers["prediction"].value_counts(normalize=True).head(5)
-    console.print(f"{len(answers):,} rows answered by [bold]{version.label}[/]: {target}", soft_wrap=True)
+    console.print(f"{len(answers):,} rows answered by {version.label}: {target}", soft_wrap=True)
     console.print("  " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
 
 

@@ -28,7 +28,7 @@ class StepLines(logging.Handler):
         elif phase == "end":
             self._finish(record.step, record.seconds, found=record.found)  # type: ignore[attr-defined]
         elif record.levelno >= logging.WARNING:
-            self.console.print(Text(f"  ! {record.getMessage()}", style="yellow"))
+            self.console.print(Text(f"  ! {record.getMessage()}", style="yellow"), soft_wrap=True)
         else:
             self.said = record.getMessage()
             self._tell(self.said)
@@ -42,7 +42,7 @@ class StepLines(logging.Handler):
         self.status.stop()
         line = Text.assemble(("  ✓ ", "green"), f"{step:<9}", (f"{seconds:6.1f} s  ", "dim"))
         line.append("as before" if found else self.said)
-        self.console.print(line)
+        self.console.print(line, soft_wrap=True)
 
 
 @contextmanager

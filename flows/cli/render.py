@@ -18,7 +18,8 @@ from tasks.contracts.release import RunOutcome
 COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red"}
 MARKS = {"pass": ("✓", "green"), "inconclusive": ("?", "yellow"), "fail": ("✗", "red")}
 
-console = Console()
+console = Console(markup=False, highlight=False)
+"""What people and data wrote is text: `[x]` in a reason or a path is no style."""
 
 
 def print_outcome(outcome: RunOutcome) -> None:
@@ -43,9 +44,9 @@ def print_verdict(title: str, verdict: Verdict) -> None:
         verdict.summary,
     )
     console.print(headline)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _plain_table()
     for name in CHECK_COLUMNS:
-        table.add_column(name, justify="left" if name in ("check", "result") else "right", no_wrap=name != "check")
+        table.add_column(name, justify="left" if name in ("", "check") else "right", no_wrap=name != "check")
     for check in verdict.checks:
         table.add_row(*_check_row(check))
     console.print(table)
@@ -54,7 +55,7 @@ def print_verdict(title: str, verdict: Verdict) -> None:
             console.print(Text.assemble(MARKS[check.status], f" {check.name}: {check.detail}"))
 
 
-CHECK_COLUMNS = ("check", "candidate", "against", "difference", "interval", "n", "result")
+CHECK_COLUMNS = ("", "check", "candidate", "against", "difference", "interval", "n")
 
 
 def _check_row(check: GateCheck) -> tuple[str | Text, ...]:
@@ -62,13 +63,13 @@ def _check_row(check: GateCheck) -> tuple[str | Text, ...]:
     difference = "" if check.difference is None else f"{check.difference:+.3f}"
     rows = f"{check.n:,}" if check.n else ""
     figures = (number(check.candidate), number(check.champion), difference, Text(between), rows)
-    return (check.name, *figures, Text.assemble(MARKS[check.status], f" {check.status}"))
+    return (Text.assemble(MARKS[check.status]), check.name, *figures)
 
 
 def print_figures(evaluation: EvaluationReport, fit: FitReport) -> None:
     """Print the figures beside the verdict: on the test rows, and how the candidate was chosen."""
     primary = evaluation.metrics[0]
-    on_test = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    on_test = _plain_table()
     on_test.add_column(f"on {primary.n:,} test rows", no_wrap=True)
     for metric in evaluation.metrics:
         on_test.add_column(metric.metric, justify="right", no_wrap=True)
@@ -87,7 +88,7 @@ def print_figures(evaluation: EvaluationReport, fit: FitReport) -> None:
 def _selection_table(fit: FitReport) -> Table:
     first = fit.selection[0]
     folds = f"{len(first.scores)} folds" if len(first.scores) > 1 else "one holdout"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _plain_table()
     table.add_column(f"on training rows, {folds}", no_wrap=True)
     table.add_column(first.metric, justify="right", no_wrap=True)
     table.add_column("why")
@@ -110,10 +111,14 @@ def number(value: float | None) -> str:
 
 def rows_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
     """Return a plain table."""
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _plain_table(*columns)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     return table
+
+
+def _plain_table(*columns: str) -> Table:
+    return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def save_report(label: str, page: bytes) -> Path:
@@ -126,19 +131,24 @@ def save_report(label: str, page: bytes) -> Path:
 
 
 def _closing(outcome: RunOutcome) -> str:
+    stays = f"{outcome.champion} stays champion" if outcome.champion else "there is no champion yet"
     said = {
         "released": f"{outcome.version} is the champion.",
-        "held": f"{outcome.version} is kept with its evidence; {outcome.champion or 'nobody'} stays champion.",
-        "rejected": f"{outcome.version} is kept with its evidence; {outcome.champion or 'nobody'} stays champion.",
-        "unchanged": f"Nothing new: this is {outcome.champion} again, to the byte.",
+        "held": f"{outcome.version} is kept with its evidence; {stays}.",
+        "rejected": f"{outcome.version} is kept with its evidence; {stays}.",
+        "unchanged": f"Nothing new: this is the same model as {outcome.champion}.",
         "dry_run": "A dry run: nothing was registered or released.",
     }
     return f"{said[outcome.status]}  ({outcome.seconds:.1f} s)"
 
 
 def _next_lines(outcome: RunOutcome) -> list[str]:
+    if outcome.status == "dry_run":
+        released = outcome.decision == "PROMOTE"
+        step = f"keepfit run {outcome.project}   registers and releases it" if released else outcome.verdict.next_step
+        return [f"next      {step}"]
     label = outcome.version or outcome.champion
-    lines = [f"next      {outcome.verdict.next_step}"]
+    lines = [f"next      {outcome.verdict.next_step}"] if outcome.decision != "PROMOTE" else []
     if outcome.report and outcome.version:
         page = save_report(outcome.version, open_workspace().store.read(outcome.report))
         lines.append(f"report    {page}")
@@ -146,5 +156,6 @@ def _next_lines(outcome: RunOutcome) -> list[str]:
         lines.append(
             f"evidence  keepfit show {label}   ·   keepfit lineage {label}   ·   keepfit history {outcome.project}"
         )
+    if outcome.champion:
         lines.append(f"use it    keepfit predict {outcome.project} FILE.csv")
     return lines

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from flows.cli.progress import showing_progress
 from flows.cli.render import console, rows_table
 from flows.cli.versions import StoredVersion, find_version
@@ -52,8 +54,8 @@ def rerun_version(label: str, *, as_json: bool) -> None:
 
 def _print(recorded: dict[str, str], again: dict[str, str], differences: dict[str, tuple[Any, Any]]) -> None:
     for name, content in recorded.items():
-        mark = "[green]✓ the same model[/]" if again[name] == content else "[red]✗ another model[/]"
-        console.print(f"{mark}  {name}\n  recorded  {content}\n  again     {again[name]}")
+        mark = ("✓ the same model", "green") if again[name] == content else ("✗ another model", "red")
+        console.print(Text.assemble(mark, f"  {name}\n  recorded  {content}\n  again     {again[name]}"))
     if differences:
         rows = [(name, then, now) for name, (then, now) in differences.items()]
         console.print(rows_table(("what differs", "then", "now"), rows))

@@ -27,7 +27,7 @@ def next_step(decision: Decision, policy: str, checks: Sequence[GateCheck], spec
     if policy == "unchanged":
         return "Nothing to do. New data, another candidate or another seed would make another model."
     if decision == "PROMOTE":
-        return "Nothing to do: the candidate may be released."
+        return "Nothing to do: the candidate may go."
     wanted = "fail" if decision == "REJECT" else "inconclusive"
     steps = [_step(check, spec) for check in checks if check.status == wanted]
     return " ".join(dict.fromkeys(steps))

@@ -58,7 +58,8 @@ def decide(run: RunContext, scored: ScoredRows, fit: FitReport, champion: Champi
                 test_uses=uses,
             )
     verdict = hold_if_withdrawn(verdict, champion)
-    logger.info("%s: %s", verdict.decision, verdict.summary)
+    passed = sum(check.status == "pass" for check in verdict.checks)
+    logger.info("%s: %d of %d checks passed", verdict.decision, passed, len(verdict.checks))
     return verdict
 
 

@@ -20,7 +20,9 @@ def report(run: RunContext, manifest: Manifest, verdict: Verdict, label: str) ->
 
     with opened(run) as bench:
         page = render_report(label, bench.spec, manifest, verdict, read=bench.store.read)
-        return ReportRef(page=bench.store.put_bytes(page.encode(), HTML), label=label)
+        stored = bench.store.put_bytes(page.encode(), HTML)
+    logger.info("the page of %s, %d KB", label, stored.size_bytes // 1000)
+    return ReportRef(page=stored, label=label)
 
 
 @step
@@ -50,6 +52,7 @@ def register(run: RunContext, manifest: Manifest, verdict: Verdict, page: Report
 def release(run: RunContext, version: VersionRef, verdict: Verdict) -> ReleaseOutcome:
     """Make the version champion where the verdict says so; otherwise the champion stays."""
     if verdict.decision != "PROMOTE":
+        logger.info("%s is kept, not released", version.label)
         return ReleaseOutcome(
             released=False,
             version=version.label,

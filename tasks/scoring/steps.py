@@ -33,7 +33,7 @@ def score(run: RunContext, parts: SplitRef, fit: FitReport, champion: ChampionRe
         )
         table = read_parquet(output)
         table["comparable"] = ~_seen(bench, parts, manifest)
-        logger.info("%d models answered %d test rows", len(reply.models), len(table))
+        logger.info("%d test rows answered by %s", len(table), ", ".join(model.label for model in reply.models))
         return ScoredRows(
             test_digest=parts.test_digest,
             answers=bench.save_frame(table),
