@@ -1,14 +1,17 @@
 """Answers as tables on a terminal."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from infra.errors import KeepfitError
 from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, MetricValue, Verdict
@@ -110,15 +113,31 @@ def number(value: float | None) -> str:
 
 
 def rows_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """Return a plain table."""
-    table = _plain_table(*columns)
+    """Return a plain table; no cell is cut."""
+    table = _plain_table()
+    for name in columns:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     return table
 
 
-def _plain_table(*columns: str) -> Table:
-    return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+def _plain_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+
+
+def fail_after_answer(error: KeepfitError, *, as_json: bool) -> NoReturn:
+    """End with the error's exit code; the JSON that is printed stays the only one on standard output.
+
+    Raises
+    ------
+    KeepfitError
+        Where people read: the error itself.
+    """
+    if not as_json:
+        raise error
+    sys.stderr.write(f"keepfit: {error.message}\n")
+    raise typer.Exit(error.exit_code)
 
 
 def save_report(label: str, page: bytes) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.text import Text
 
 from flows.cli.progress import showing_progress
-from flows.cli.render import console, rows_table
+from flows.cli.render import console, fail_after_answer, rows_table
 from flows.cli.versions import StoredVersion, find_version
 from infra.errors import KeepfitError, name_values
 from infra.frames import read_parquet
@@ -49,7 +49,8 @@ def rerun_version(label: str, *, as_json: bool) -> None:
     other = [name for name, content in recorded.items() if again[name] != content]
     if other:
         named = ", ".join(differences) or "nothing that is recorded: a source of randomness is not under control"
-        raise KeepfitError(f"{label}: training again gave another {name_values(other)}. What differs: {named}.")
+        error = KeepfitError(f"{label}: training again gave another {name_values(other)}. What differs: {named}.")
+        fail_after_answer(error, as_json=as_json)
 
 
 def _print(recorded: dict[str, str], again: dict[str, str], differences: dict[str, tuple[Any, Any]]) -> None:

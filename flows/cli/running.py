@@ -33,4 +33,5 @@ def run_project(
     else:
         render.print_outcome(outcome)
     if strict and outcome.status not in ("released", "unchanged"):
-        raise GateRefused(f"{outcome.decision}: {outcome.verdict.summary}", remedy=outcome.verdict.next_step)
+        error = GateRefused(f"{outcome.decision}: {outcome.verdict.summary}", remedy=outcome.verdict.next_step)
+        render.fail_after_answer(error, as_json=as_json)
