@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from flows.cli.render import console, rows_table
+from flows.cli.render import console, fail_after_answer, rows_table
+from flows.cli.versions import find_version
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import KeepfitError
 from infra.projects import list_projects
@@ -38,7 +40,8 @@ def examine(*, as_json: bool) -> None:
         console.print(rows_table(("", "what", "found", "remedy"), rows))
     broken = [finding for finding in findings if not finding.ok]
     if broken:
-        raise KeepfitError(f"{len(broken)} of {len(findings)} checks failed: {', '.join(f.what for f in broken)}.")
+        error = KeepfitError(f"{len(broken)} of {len(findings)} checks failed: {', '.join(f.what for f in broken)}.")
+        fail_after_answer(error, as_json=as_json)
 
 
 def _guarded(probe: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -56,15 +59,30 @@ def _probe_python() -> Iterator[Finding]:
 
 def _probe_packages() -> Iterator[Finding]:
     for name, floor in FLOORS.items():
-        version = metadata.version(name)
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            version = "not installed"
         found = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
         yield Finding(name, found >= floor, version, f"Install at least {'.'.join(map(str, floor))}: `make install`.")
 
 
 def _probe_settings() -> Iterator[Finding]:
     settings = load_settings()
-    yield Finding("home", os.access(settings.home.parent, os.W_OK), str(settings.home.resolve()), "Set KEEPFIT_HOME.")
-    yield Finding("prefect", True, os.environ.get("PREFECT_API_URL") or "a temporary server for each run")
+    home = settings.home.resolve()
+    nearest = next(place for place in (home, *home.parents) if place.exists())
+    writable = nearest.is_dir() and os.access(nearest, os.W_OK)
+    detail = str(home) if writable else f"{home}: {nearest} cannot be written to"
+    yield Finding("home", writable, detail, "Set KEEPFIT_HOME to a folder of yours.")
+    yield Finding("prefect", True, _name_server())
+
+
+def _name_server() -> str:
+    given = os.environ.get("PREFECT_API_URL")
+    if not given:
+        return "a temporary server for each run"
+    url = urlsplit(given)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"  # without name and password
 
 
 def _probe_store() -> Iterator[Finding]:
@@ -97,11 +115,11 @@ def _probe_champions() -> Iterator[Finding]:
         if champion.version is None:
             continue
         label = f"{project}@{champion.version}"
-        from flows.cli.versions import find_version
-
-        version = find_version(label)
-        workspace.store.read(version.manifest.model.artifact)
-        yield Finding(f"champion {label}", True, "artifact equals its digest")
+        try:
+            workspace.store.read(find_version(label).manifest.model.artifact)
+            yield Finding(f"champion {label}", True, "artifact equals its digest")
+        except KeepfitError as error:
+            yield Finding(f"champion {label}", False, error.message, error.remedy)
 
 
 def _probe_blobs() -> Iterator[Finding]:
