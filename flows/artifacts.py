@@ -3,8 +3,10 @@
 import base64
 import logging
 
+import httpx
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
 
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import GateCheck
@@ -14,11 +16,18 @@ logger = logging.getLogger(__name__)
 
 
 def publish_outcome(outcome: RunOutcome) -> None:
-    """Put the verdict and the pictures on the run's page; without a Prefect run there is no page to put them on."""
+    """Put the verdict and the pictures on the run's page; without a Prefect run there is no page to put them on.
+
+    What the run did is done and in the ledger: a page that cannot be written is logged and fails nothing.
+    """
     if FlowRunContext.get() is None:
         return
     key = outcome.project.replace("_", "-")
-    create_markdown_artifact(render_markdown(outcome), key=f"{key}-verdict", description=outcome.verdict.summary)
+    text = render_markdown(outcome)
+    try:
+        create_markdown_artifact(text, key=f"{key}-verdict", description=outcome.verdict.summary)
+    except (PrefectException, httpx.HTTPError) as error:
+        logger.warning("the verdict could not be put on the run's page: %s", error)
 
 
 def render_markdown(outcome: RunOutcome) -> str:
@@ -55,7 +64,8 @@ MARKS = {"pass": "✓", "inconclusive": "?", "fail": "✗"}
 def _check_line(check: GateCheck) -> str:
     figures = [_figure(check.candidate), _figure(check.champion), _figure(check.difference)]
     interval = "" if check.low is None or check.high is None else f"{check.low:.4f} to {check.high:.4f}"
-    return f"| {MARKS[check.status]} | {check.name} | {' | '.join(figures)} | {interval} | {check.n or ''} |"
+    name = check.name.replace("|", "\\|")  # a slice is named after the data's values
+    return f"| {MARKS[check.status]} | {name} | {' | '.join(figures)} | {interval} | {check.n or ''} |"
 
 
 def _figure(value: float | None) -> str:

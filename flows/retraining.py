@@ -3,11 +3,11 @@
 import logging
 import sys
 import time
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from prefect import flow
 from prefect.runtime import flow_run
+from pydantic import AwareDatetime
 
 from flows.artifacts import publish_outcome
 from flows.runs import OpenRun, finish, running
@@ -49,7 +49,7 @@ def name_run() -> str:
 
 @flow(name="retrain", flow_run_name=name_run, persist_result=False, validate_parameters=True)
 def retrain(
-    project: Name, as_of: datetime | None = None, trigger: Trigger | None = None, dry_run: bool = False
+    project: Name, as_of: AwareDatetime | None = None, trigger: Trigger | None = None, dry_run: bool = False
 ) -> RunOutcome:
     """Make a candidate from the data as of now, hold it against the champion, and release it if it may go.
 
@@ -58,7 +58,7 @@ def retrain(
     project
         Name of a folder under `projects/`.
     as_of
-        The data as known at this time; default now.
+        The data as known at this time, with its time zone; default now.
     trigger
         Why this run was started; default an operator's wish.
     dry_run

@@ -5,8 +5,8 @@ from rich.console import Console
 
 from flows.cli import render
 from tasks.contracts.evaluation import GateCheck
-from tasks.contracts.release import RunOutcome
-from tests.tasks.release.builders import make_manifest, make_verdict
+from tests.flows.cli.outcomes import make_outcome
+from tests.tasks.release.builders import make_verdict
 
 
 @pytest.fixture
@@ -15,15 +15,6 @@ def screen(monkeypatch):
     console = Console(file=written, width=80, markup=render.console._markup)
     monkeypatch.setattr(render, "console", console)
     return written
-
-
-def make_outcome(text="plain", **changed):
-    made = make_manifest(text)
-    decision = changed.get("decision", "PROMOTE")
-    verdict = make_verdict(text).model_copy(update={"decision": decision})
-    known = {"run_id": "r", "project": "iris", "decision": decision, "released": False, "verdict": verdict}
-    known |= {"evaluation": made.evaluation, "fit": made.fit, "snapshot": made.snapshot, "seconds": 1.0}
-    return RunOutcome(**{**known, **changed})
 
 
 def test_brackets_in_what_people_wrote_are_shown_as_they_are(screen):
