@@ -6,7 +6,7 @@ What a project does stands in its project.yaml; what one run does, in the flow's
 import os
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The registry's URL, password included: never print it."""
-        url = self.database_url.get_secret_value() or f"sqlite:///{self.home.resolve() / 'registry.db'}"
+        url = self.database_url.get_secret_value() or f"sqlite:///{quote(str(self.home.resolve()))}/registry.db"
         scheme = url.partition(":")[0]
         if scheme not in DATABASE_SCHEMES:
             raise SettingsError(

@@ -1,9 +1,11 @@
 """The store and the registry of this process, opened once from its settings."""
 
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 from infra.artifacts.store import BlobStore, open_store
+from infra.errors import SettingsError
 from infra.registry.registry import Registry, open_registry
 from infra.settings import Settings, load_settings
 
@@ -29,5 +31,22 @@ def open_workspace() -> Workspace:
     """
     settings = load_settings()
     if not (settings.store_url and settings.database_url.get_secret_value()):
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds the store or the database
+        make_home(settings.home)  # it holds the store or the database
     return Workspace(settings, open_store(settings.store, settings.store_deadline_s), open_registry(settings.database))
+
+
+def make_home(home: Path) -> None:
+    """Make the folder of all that keepfit writes locally, for its owner alone; one that is there stays as it is.
+
+    Raises
+    ------
+    SettingsError
+        It cannot be made.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(
+            f"KEEPFIT_HOME: expected a folder that can be made, {home.absolute()} cannot: {error.strerror}.",
+            remedy="Set KEEPFIT_HOME to a folder of yours.",
+        ) from error

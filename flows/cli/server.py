@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from flows.local_server import LocalServer
 from infra.errors import KeepfitError
 from infra.settings import Settings, load_settings
+from infra.workspace import make_home
 
 FLUSH_S = 10.0
 
@@ -49,6 +50,7 @@ def prefect_server() -> Iterator[LocalServer | GivenServer]:
     """
     settings = load_settings()
     prepare_environment(settings)
+    make_home(settings.home)  # before the server makes its folder in it, open to all
     if os.environ.get("PREFECT_API_URL"):
         yield GivenServer()
         return

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.errors import SettingsError
 from infra.settings import load_settings
 from infra.workspace import open_workspace
 
@@ -36,6 +37,24 @@ def test_a_relative_home_with_spaces_works(monkeypatch: pytest.MonkeyPatch, tmp_
     ref = workspace.store.put_bytes(b"hello", "text/plain")
     assert workspace.store.read(ref) == b"hello"
     assert (tmp_path / "my models" / "here" / "registry.db").is_file()
+
+
+@pytest.mark.parametrize("name", ["why?", "50%20off", "a#b", "ä & é"])
+def test_no_letter_of_the_homes_name_leads_to_another_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("KEEPFIT_HOME", str(tmp_path / name))
+    with open_workspace().registry as registry:
+        registry.ping()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "registry.db").is_file()
+
+
+def test_a_home_that_cannot_be_made_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("KEEPFIT_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(SettingsError, match=r"KEEPFIT_HOME: .*file/home cannot: Not a directory"):
+        open_workspace()
 
 
 def test_with_both_elsewhere_nothing_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
