@@ -11,6 +11,7 @@ from infra.settings import Settings, load_settings
 from infra.workspace import make_home
 
 FLUSH_S = 10.0
+LOOPBACK = "127.0.0.1"
 
 
 class GivenServer:
@@ -54,6 +55,7 @@ def prefect_server() -> Iterator[LocalServer | GivenServer]:
     if os.environ.get("PREFECT_API_URL"):
         yield GivenServer()
         return
+    spare_loopback()
     server = LocalServer(settings.home.resolve() / "prefect")
     os.environ["PREFECT_API_URL"] = server.url
     try:
@@ -62,6 +64,14 @@ def prefect_server() -> Iterator[LocalServer | GivenServer]:
         _flush_events()
         server.stop()
         del os.environ["PREFECT_API_URL"]
+
+
+def spare_loopback() -> None:
+    """Let no HTTP proxy of the environment stand between this process and a server on this machine."""
+    for name in ("no_proxy", "NO_PROXY"):  # clients differ in which of the two they read
+        spared = os.environ.get(name, "")
+        if LOOPBACK not in spared.split(","):
+            os.environ[name] = f"{spared},{LOOPBACK}".strip(",")
 
 
 def prepare_environment(settings: Settings) -> None:
