@@ -117,7 +117,7 @@ def new_project(name: str) -> None:
     if not name:
         raise UsageError("Expected a name for the project, received nothing.")
     path = create_project(load_settings().projects, name)
-    console.print(f"Made {path}/. It works as it is:")
+    console.print(f"Made {path}/. It works as it is:", soft_wrap=True)
     console.print(f"  keepfit check {name}\n  keepfit run {name}")
     console.print(
         "Then put your own source, columns and candidates into project.yaml; docs/projects.md explains each key."

@@ -17,7 +17,7 @@ class StepLines(logging.Handler):
     def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
         self.console = console
-        self.status = Status("starting …", console=console)
+        self.status = Status("working …", console=console)
         self.said: str = ""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -54,7 +54,7 @@ def showing_progress(*, quiet: bool) -> Iterator[None]:
         root.setLevel(logging.INFO)
         root.addHandler(handler)
     try:
-        handler._tell("starting …")
+        handler._tell("working …")
         yield
     finally:
         handler.status.stop()
