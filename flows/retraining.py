@@ -87,9 +87,9 @@ def _with_window(trigger: Trigger) -> Trigger:
 def _retrain(run: OpenRun, *, dry_run: bool) -> RunOutcome:
     context = run.context
     snapshot = ingest(context)
-    validation = validate(context, snapshot)
-    parts = split(context, validation)
-    with standing_by():
+    with standing_by(wanted=snapshot.is_new):  # of known rows the ledger mostly knows the answers too
+        validation = validate(context, snapshot)
+        parts = split(context, validation)
         fit = train(context, parts)
         return _judge_and_release(run, snapshot, validation, parts, fit, dry_run=dry_run)
 

@@ -58,6 +58,7 @@ class Bench:
         self.count = 0
         self.projects = light_projects(place / "projects")
         self.warm_home = place / "prefect-warm"
+        self.seed = place / "prefect-seed"
 
     def _environment(self, **more: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "KEEPFIT_"))}
@@ -76,21 +77,26 @@ class Bench:
         raised = {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
         return measure(command, self._environment(PREFECT_HOME=str(self.warm_home), **raised, **environment))
 
-    def keepfit(self, **environment: str) -> Cost:
+    def keepfit(self, *, migrated: bool = True, **environment: str) -> Cost:
+        home = Path(self._folder())
         command = [str(Path(sys.executable).with_name("keepfit")), "run", "iris"]
-        places = {"KEEPFIT_HOME": self._folder(), "KEEPFIT_PROJECTS": str(self.projects)}
-        return measure(command, self._environment(**places, **environment))
+        places = {"KEEPFIT_HOME": str(home), "KEEPFIT_PROJECTS": str(self.projects)}
+        if migrated and self.seed.exists():  # no model and no ledger, but Prefect's database is there already
+            shutil.copytree(self.seed, home / "prefect")
+        cost = measure(command, self._environment(**places, **environment))
+        if not environment and not self.seed.exists():
+            shutil.copytree(home / "prefect", self.seed)
+        return cost
 
     def contenders(self) -> dict[str, Callable[[], Cost]]:
         server = {"PREFECT_API_URL": self.server_url}
-        kept = {"PREFECT_HOME": str(self.place / "prefect-kept")}
         return {
             "plain script": self.plain,
             "bare Prefect, server runs": lambda: self.bare(**server),
             "keepfit, server runs": lambda: self.keepfit(**server),
             "bare Prefect, temporary server": self.bare,
-            "keepfit, temporary server": lambda: self.keepfit(**kept),
-            "keepfit, temporary server, first ever": self.keepfit,
+            "keepfit, temporary server": self.keepfit,
+            "keepfit, temporary server, first ever": lambda: self.keepfit(migrated=False),
         }
 
 

@@ -100,8 +100,11 @@ _standing_by: list[FreshProcess] = []
 
 
 @contextmanager
-def standing_by() -> Iterator[None]:
-    """Have a fresh process import its libraries while the body trains: it answers the first question asked inside."""
+def standing_by(*, wanted: bool) -> Iterator[None]:
+    """Have a fresh process import its libraries while the body works: it answers the first question asked inside."""
+    if not wanted:
+        yield
+        return
     process = FreshProcess()
     _standing_by.append(process)
     try:

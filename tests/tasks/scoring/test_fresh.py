@@ -114,7 +114,7 @@ def test_what_a_fresh_process_refuses_it_says_why(stored):
 
 
 def test_the_process_that_stands_by_answers_and_is_gone_afterwards(stored):
-    with standing_by():
+    with standing_by(wanted=True):
         reply = ask_fresh_process(stored.request)
     assert [model.label for model in reply.models] == ["nb"]
     assert len(read_parquet(Path(stored.request.output))) == len(ROWS)
@@ -123,7 +123,7 @@ def test_the_process_that_stands_by_answers_and_is_gone_afterwards(stored):
 def test_a_process_that_nobody_asks_ends_with_the_body():
     from tasks.scoring import fresh
 
-    with standing_by():
+    with standing_by(wanted=True):
         waiting = fresh._standing_by[-1]
     assert waiting._process.poll() is not None
     assert waiting not in fresh._standing_by
