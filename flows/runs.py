@@ -31,6 +31,7 @@ class OpenRun(NamedTuple):
     context: RunContext
     grant: RunGrant
     project: LoadedProject
+    ended: threading.Event
 
 
 def actor_name() -> str:
@@ -71,7 +72,7 @@ def running(
             code=project.code,
             as_of=as_of or datetime.now(UTC),
         )
-        yield OpenRun(context, grant, project)
+        yield OpenRun(context, grant, project, stop)
     except BaseException as error:
         _fail(workspace, grant, error)
         raise
@@ -80,7 +81,8 @@ def running(
 
 
 def finish(run: OpenRun, outcome: RunOutcome) -> None:
-    """End the run well, in the ledger."""
+    """End the run well, in the ledger; its lease beats no more."""
+    run.ended.set()
     summary = {"status": outcome.status, "version": outcome.version, "decision": outcome.decision}
     open_workspace().registry.finish_run(run.grant, state="completed", outcome=summary, error=None)
 
@@ -117,6 +119,8 @@ def _fail(workspace: Workspace, grant: RunGrant, error: BaseException) -> None:
     state: FinalState = "failed" if isinstance(error, Exception) else "cancelled"
     text = error.message if isinstance(error, KeepfitError) else f"{type(error).__name__}: {error}"
     try:
-        workspace.registry.finish_run(grant, state=state, outcome={}, error=text[:2000])
+        # What may pass by itself frees its trigger: the same event may start another run.
+        again = isinstance(error, KeepfitError) and error.retryable
+        workspace.registry.finish_run(grant, state=state, outcome={}, error=text[:2000], retryable=again)
     except KeepfitError as unwritten:
         logger.warning("the end of run %s could not be written: %s", grant.run_id, unwritten.message)

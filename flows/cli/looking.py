@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,13 @@ def _as_json(version: StoredVersion) -> dict[str, Any]:
     }
 
 
-def show_history(project: str, *, as_json: bool) -> None:
-    """Print who was champion from when to when, and why."""
+def show_history(project: str, at: datetime | None = None, *, as_json: bool) -> None:
+    """Print who was champion from when to when, and why; with `at`, who was at that time."""
     load_project(load_settings().projects, project)
     registry = open_workspace().registry
+    if at is not None:
+        _print_champion_at(project, at, registry.champion_at(project, at), as_json=as_json)
+        return
     rows = registry.history(project)
     if as_json:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
@@ -96,6 +100,15 @@ def show_history(project: str, *, as_json: bool) -> None:
     _print_releases(project, rows)
     if others:
         console.print(f"Never champion: {', '.join(others)}.", soft_wrap=True)
+
+
+def _print_champion_at(project: str, at: datetime, row: ReleaseRow | None, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(row.model_dump(mode="json") if row else None, indent=2))
+    elif row is None:
+        console.print(f"{project} had no champion at {at:%Y-%m-%d %H:%M:%S} UTC.")
+    else:
+        _print_releases(project, [row])
 
 
 def _print_releases(project: str, rows: Sequence[ReleaseRow]) -> None:

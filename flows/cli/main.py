@@ -62,7 +62,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     """
     from flows.cli.running import run_project
 
-    run_project(project, parse_time(as_of), reason, dry_run=dry_run, strict=strict, as_json=as_json)
+    run_project(project, parse_time(as_of, "--as-of"), reason, dry_run=dry_run, strict=strict, as_json=as_json)
 
 
 @app.command(rich_help_panel=START)
@@ -119,11 +119,18 @@ def show(
 
 
 @app.command(rich_help_panel=LOOK)
-def history(project: Project, as_json: AsJson = False) -> None:
+def history(
+    project: Project,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Only who was champion at this time (ISO 8601; UTC unless it says otherwise)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show who was champion from when to when, and why."""
     from flows.cli.looking import show_history
 
-    show_history(project, as_json=as_json)
+    show_history(project, parse_time(at, "--at"), as_json=as_json)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -166,7 +173,7 @@ def doctor(as_json: AsJson = False) -> None:
     examine(as_json=as_json)
 
 
-def parse_time(text: str | None) -> datetime | None:
+def parse_time(text: str | None, option: str) -> datetime | None:
     """Return the time that an option names, in UTC."""
     if text is None:
         return None
@@ -174,7 +181,7 @@ def parse_time(text: str | None) -> datetime | None:
         when = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"--as-of: expected a time such as 2013-07-01 or 2013-07-01T06:00, received {text!r}."
+            f"{option}: expected a time such as 2013-07-01 or 2013-07-01T06:00, received {text!r}."
         ) from None
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 

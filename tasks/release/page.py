@@ -13,6 +13,8 @@ from tasks.contracts.evaluation import Verdict
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.release import Manifest
 
+MARKS = {"pass": "✓", "inconclusive": "?", "fail": "✗"}
+
 
 def render_report(
     label: str, spec: ProjectSpec, manifest: Manifest, verdict: Verdict, *, read: Callable[[ArtifactRef], bytes]
@@ -36,6 +38,7 @@ def render_report(
         manifest=manifest,
         verdict=verdict,
         pictures=pictures,
+        marks=MARKS,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 

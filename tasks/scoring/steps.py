@@ -1,6 +1,7 @@
 """The step of scoring: all models answer the frozen test rows, in one fresh process."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from tasks.contracts.champions import ChampionRef
 from tasks.contracts.data import SplitRef
@@ -12,6 +13,10 @@ from tasks.policies import step
 from tasks.scoring.answers import seen_by_champion
 from tasks.scoring.fresh import Contender, Request, ask_fresh_process
 from tasks.workbench import Workbench, opened
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +53,11 @@ def _read_manifest(bench: Workbench, champion: ChampionRef) -> Manifest | None:
     return Manifest.model_validate_json(bench.store.read(champion.manifest)) if champion.manifest else None
 
 
-def _seen(bench: Workbench, parts: SplitRef, manifest: Manifest | None):  # type: ignore[no-untyped-def]
+def _seen(bench: Workbench, parts: SplitRef, manifest: Manifest | None) -> "NDArray[np.bool_]":
     import numpy as np
 
     if manifest is None or manifest.split.train == parts.train:
-        return np.zeros(parts.test_rows, dtype=bool)
+        return np.zeros(parts.test_rows, dtype=np.bool_)
     trained_on = bench.read_frame(manifest.split.train)
-    return seen_by_champion(bench.read_frame(parts.test), trained_on, bench.spec).to_numpy()
+    seen = seen_by_champion(bench.read_frame(parts.test), trained_on, bench.spec)
+    return seen.to_numpy(dtype=np.bool_)

@@ -87,6 +87,8 @@ def test_promote_and_rollback_by_hand_are_one_history(place: Place, table: Path)
     ]
     assert rows[2]["why"] == "complaints from the north"
     assert rows[0]["until"] == rows[1]["at"]
+    assert place.answer("history", "table", "--at", rows[1]["at"])["version"] == 2
+    assert place.keepfit("history", "table", "--at", "2001-01-01")[1].count("had no champion") == 1
 
 
 def test_a_model_that_was_rolled_back_from_does_not_come_back_by_itself(place: Place, table: Path) -> None:

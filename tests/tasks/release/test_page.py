@@ -45,7 +45,8 @@ def test_every_check_of_the_verdict_is_on_the_page_with_its_outcome():
     )
     lines = Page(render(checks=checks)).text
     for check in checks:
-        assert re.search(rf"{check.name}\s*f1[^A-Z]*31\s*{check.status}\s*{check.detail}", lines), check.name
+        assert re.search(rf"[✓?✗]\s*{check.name}[^A-Za-z]*31", lines), check.name
+        assert re.search(rf"{check.status}\s*{check.name}\s*:\s*{check.detail}", lines), check.name
 
 
 def test_the_page_says_the_decision_and_what_to_do_next_before_the_evidence():
