@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flows.cli.progress import showing_progress
 from flows.cli.render import console
+from flows.cli.server import prepare_environment
 from infra.errors import KeepfitError, UsageError
 from infra.settings import load_settings
 from tasks.contracts.project import ProjectSpec
@@ -30,6 +31,7 @@ class Sound(NamedTuple):
 
 def check_project(name: str, *, as_json: bool) -> None:
     """Print what was tried, one line each; the first thing that does not work ends with its error."""
+    prepare_environment(load_settings())
     done: list[Sound] = []
     with showing_progress(quiet=as_json):
         for sound in _examine(load_project(load_settings().projects, name)):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from flows.cli.progress import showing_progress
 from flows.cli.render import console
+from flows.cli.server import prepare_environment
 from flows.cli.versions import StoredVersion, find_champion_version
 from infra.errors import DataError, SourceError, UsageError
 from infra.frames import write_parquet
@@ -32,6 +33,7 @@ def predict_file(project: str, file: Path, output: Path | None, *, as_json: bool
     DataError
         The file lacks columns, holds no rows, or values that the model cannot take.
     """
+    prepare_environment(load_settings())
     load_project(load_settings().projects, project)
     _require_file(file)
     target = output or file.with_name(f"{file.stem}.predictions.csv")

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flows.cli.progress import showing_progress
 from flows.cli.render import console, fail_after_answer, rows_table
+from flows.cli.server import prepare_environment
 from flows.cli.versions import StoredVersion, find_version
 from infra.errors import KeepfitError, name_values
 from infra.frames import read_parquet
@@ -35,6 +36,7 @@ def rerun_version(label: str, *, as_json: bool) -> None:
     KeepfitError
         A model that came out is another one.
     """
+    prepare_environment(load_settings())
     version = find_version(label)
     fit = version.manifest.fit
     recorded = {model.candidate: model.content for model in (fit.chosen, *fit.beside)}

@@ -32,5 +32,7 @@ def split(run: RunContext, validation: ValidationReport) -> SplitRef:
             overlap_rows=overlap,
             warnings=(warning,) if overlap else (),
         )
+    for said in parts.warnings:
+        logger.warning("%s", said)
     logger.info("%d rows to train, %d to test (%s)", len(train), len(test), bench.spec.split.method)
     return parts
