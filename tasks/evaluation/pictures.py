@@ -174,7 +174,7 @@ def draw_selection(selection: Sequence[CandidateScore]) -> bytes:
     axes.set_yticks(range(len(selection)), labels)
     axes.invert_yaxis()
     axes.set(
-        xlabel=f"{selection[0].metric} on the training rows: mean ± standard error, dots: single folds",
+        xlabel=f"{selection[0].metric}: mean ± standard error; dots: folds",
         title="Selection of the candidate",
     )
     axes.grid(axis="x", alpha=0.3)
@@ -211,9 +211,12 @@ def _figure(
 
 
 def _png(figure: Any) -> bytes:
+    # Laid out and drawn once: `savefig` would do both twice.
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
     buffer = io.BytesIO()
     # No date and no version in the file: the same numbers give the same bytes.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
