@@ -128,6 +128,15 @@ def place(zygote: Zygote, light_projects: Path, tmp_path: Path) -> Place:
     return Place(zygote, tmp_path, {"KEEPFIT_PROJECTS": str(light_projects)})
 
 
+@pytest.fixture(scope="module")
+def released(zygote: Zygote, light_projects: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place where iris@1 is champion, for tests that only look."""
+    place = Place(zygote, tmp_path_factory.mktemp("released"), {"KEEPFIT_PROJECTS": str(light_projects)})
+    code, said = place.keepfit("run", "iris")
+    assert code == 0, said
+    return place
+
+
 @pytest.fixture(params=["file+sqlite", pytest.param("s3+postgresql", marks=pytest.mark.servers)])
 def everywhere(request: pytest.FixtureRequest, place: Place) -> Place:
     """The same commands on the defaults, and on a real S3 server with a real PostgreSQL."""

@@ -104,14 +104,13 @@ def test_a_model_that_was_rolled_back_from_does_not_come_back_by_itself(place: P
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_predictions_name_the_version_that_made_them(place: Place, kind: str) -> None:
-    assert place.keepfit("run", "iris")[0] == 0
+def test_predictions_name_the_version_that_made_them(released: Place, tmp_path: Path, kind: str) -> None:
     frame = pd.DataFrame(
         {"petal_width": [0.2, 2.3], "petal_length": [1.4, 5.2], "sepal_width": [3.5, 3.0], "sepal_length": [5.1, 6.7]}
     )
-    path = place.home / f"flowers.{kind}"
+    path = tmp_path / f"flowers.{kind}"
     frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
-    answer = place.answer("predict", "iris", str(path))
+    answer = released.answer("predict", "iris", str(path))
     written = pd.read_csv(answer["output"])
     assert written["prediction"].tolist() == ["setosa", "virginica"]
     assert written["version"].unique().tolist() == ["iris@1"]
@@ -129,16 +128,15 @@ def test_predictions_name_the_version_that_made_them(place: Place, kind: str) ->
     ids=["missing column", "a word for a number", "no rows", "empty file"],
 )
 def test_a_file_that_cannot_be_answered_is_refused_and_nothing_is_written(
-    place: Place, text: str, code: int, said: str
+    released: Place, tmp_path: Path, text: str, code: int, said: str
 ) -> None:
-    assert place.keepfit("run", "iris")[0] == 0
-    path = place.home / "bad.csv"
+    path = tmp_path / "bad.csv"
     path.write_text(text)
-    found, printed = place.keepfit("predict", "iris", str(path))
+    found, printed = released.keepfit("predict", "iris", str(path))
     assert found == code, printed
     assert said in printed
     assert "Traceback" not in printed
-    assert not list(place.home.glob("*predictions*"))
+    assert not list(tmp_path.glob("*predictions*"))
 
 
 @pytest.mark.parametrize(
@@ -232,12 +230,11 @@ def test_another_run_in_flight_is_named_and_not_disturbed(place: Place) -> None:
     [("projects",), ("doctor",), ("history", "iris"), ("show", "iris@1"), ("lineage", "iris@1"), ("check", "iris")],
     ids=lambda arguments: arguments[0],
 )
-def test_every_look_answers_people_and_programs(place: Place, arguments: tuple[str, ...]) -> None:
-    assert place.keepfit("run", "iris")[0] == 0
-    code, said = place.keepfit(*arguments)
+def test_every_look_answers_people_and_programs(released: Place, arguments: tuple[str, ...]) -> None:
+    code, said = released.keepfit(*arguments)
     assert code == 0, said
     assert "iris" in said
-    assert place.answer(*arguments)
+    assert released.answer(*arguments)
 
 
 def test_a_new_project_works_at_once(place: Place, tmp_path: Path) -> None:
