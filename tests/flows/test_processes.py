@@ -16,7 +16,7 @@ import pytest
 
 from infra.registry.registry import open_registry
 
-pytestmark = [pytest.mark.engine, pytest.mark.end_to_end]
+pytestmark = [pytest.mark.engine, pytest.mark.end_to_end, pytest.mark.xdist_group("processes")]
 
 GONE_WITHIN_S = 10.0
 WAITING = """\
@@ -147,9 +147,10 @@ def migrated(tmp_path_factory: pytest.TempPathFactory, light_projects: Path) -> 
 
 @pytest.fixture
 def machine(migrated: Machine, tmp_path: Path) -> Iterator[Machine]:
-    """A machine whose temporary server need not make its database: that takes five seconds."""
+    """A machine that need not make its server's database and its list of fonts again: that takes six seconds."""
     machine = Machine(tmp_path, migrated.projects)
-    shutil.copytree(migrated.home / "prefect", machine.home / "prefect")
+    for made in ("prefect", "matplotlib"):
+        shutil.copytree(migrated.home / made, machine.home / made)
     yield machine
     for process in machine.processes():
         process.kill()
