@@ -7,6 +7,8 @@ from hypothesis import settings
 from tests.servers.postgres import *  # noqa: F403
 from tests.servers.seaweed import *  # noqa: F403
 
-# No deadline: the first example often pays for an import. CI looks at the same examples each time.
-settings.register_profile("keepfit", deadline=None, derandomize="CI" in os.environ, print_blob=True)
-settings.load_profile("keepfit")
+# No deadline: the first example often pays for an import. `make test` looks at the same examples each time, so that a
+# newcomer's run tells of the code and not of luck; HYPOTHESIS_PROFILE=explore looks for new ones.
+settings.register_profile("keepfit", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "keepfit"))
