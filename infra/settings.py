@@ -60,8 +60,8 @@ class Settings(BaseSettings):
 
 
 PREFIX = "KEEPFIT_"
-OTHER_VARIABLES = ("ACTOR", "CHECKOUT", "DEBUG", "FAULT_POINT", "FAULT_SIGNAL")
-"""Read elsewhere: who acts, where a worker's checkout lies, --debug, and the tests' fault points."""
+OTHER_VARIABLES = ("ACTOR", "CHECKOUT", "DEBUG", "FAULT_POINT", "FAULT_SIGNAL", "NO_GPU", "STACK", "WORKER")
+"""Read elsewhere: who acts, where a worker's checkout lies, --debug, the tests' fault points, which worker this is and of which stack."""
 
 
 @lru_cache(maxsize=1)
