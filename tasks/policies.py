@@ -135,7 +135,8 @@ def references_in(value: object) -> Iterator[ArtifactRef]:
 
 
 VOLATILE = {"run_id", "fence", "as_of", "taken_at", "is_new", "fit_seconds", "seconds", "cpu_seconds"}
-"""Fields that say when and how long, not what: they never make a key differ."""
+VOLATILE |= {"gpu_seconds", "peak_memory_mb", "gpu_peak_memory_mb", "worker"}
+"""Fields that say when, where and how long, not what: they never make a key differ."""
 
 
 def step_key(name: str, run: RunContext, inputs: object) -> str:

@@ -14,6 +14,7 @@ from infra.projects import list_projects
 from infra.registry.records import ReleaseRow
 from infra.settings import load_settings
 from infra.workspace import open_workspace
+from tasks.contracts.models import FitReport
 from tasks.project import load_project
 
 
@@ -53,10 +54,11 @@ def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
         return
     print_verdict(version.label, version.verdict)
     print_figures(version.manifest.evaluation, version.manifest.fit)
-    fit = version.manifest.fit
     console.print(
-        f"  made      {version.row.created_at:%Y-%m-%d %H:%M} UTC, {fit.seconds:.1f} s on {fit.hardware.device}"
+        f"  made      {version.row.created_at:%Y-%m-%d %H:%M} UTC, trained in {describe_cost(version.manifest.fit)}"
     )
+    if note := version.manifest.fit.hardware.note:
+        console.print(f"            {note}", soft_wrap=True)
     if version.verdict.decision != "PROMOTE":
         console.print(f"  next      {version.verdict.next_step}", soft_wrap=True)
     for release in _releases_of(version):
@@ -67,6 +69,17 @@ def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
             soft_wrap=True,
         )
     console.print(f"  evidence  keepfit lineage {version.label}")
+
+
+def describe_cost(fit: FitReport) -> str:
+    """Return what training took, in words: time, processor, GPU, memory, and which worker it ran on."""
+    hardware = fit.hardware
+    parts = [f"{fit.seconds:.1f} s: {fit.cpu_seconds:.1f} s of CPU"]
+    if fit.gpu_seconds:
+        parts.append(f"{fit.gpu_seconds:.1f} s of GPU ({hardware.device_name}, {fit.gpu_peak_memory_mb:,.0f} MB)")
+    if fit.peak_memory_mb:
+        parts.append(f"{fit.peak_memory_mb:,.0f} MB of memory at most")
+    return ", ".join(parts) + (f", by {hardware.worker}" if hardware.worker else "")
 
 
 def _releases_of(version: StoredVersion) -> list[ReleaseRow]:
@@ -170,10 +183,11 @@ def _lineage(version: StoredVersion) -> dict[str, dict[str, Any]]:
         },
         "training": {
             "seed": fit.seed,
-            "seconds": f"{fit.seconds:.1f} ({fit.cpu_seconds:.1f} of CPU)",
+            "cost": describe_cost(fit),
             **dict(sorted(fit.libraries.items())),
             "hardware": f"{fit.hardware.processor}, {fit.hardware.cpu_count} CPUs ({fit.hardware.threads} used), "
-            f"{fit.hardware.memory_gb:.0f} GB, {fit.hardware.device}",
+            f"{fit.hardware.memory_gb:.0f} GB, {fit.hardware.device_name or fit.hardware.device}",
+            **({"note": fit.hardware.note} if fit.hardware.note else {}),
         },
         "run": {"id": version.row.run_id, "at": version.row.created_at.isoformat(timespec="seconds")},
     }

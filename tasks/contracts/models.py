@@ -42,7 +42,10 @@ class Hardware(Contract):
     cpu_count: int
     threads: int
     device: str = "cpu"
+    device_name: str = Field("", description="The GPU's model, where one trained it.")
     memory_gb: float
+    worker: str = Field("", description="The worker of a pool that trained it; empty: the run's own process.")
+    note: str = Field("", description="Why a GPU was asked for and none was used, where that is so.")
 
 
 class FitReport(Contract):
@@ -60,3 +63,6 @@ class FitReport(Contract):
     hardware: Hardware
     seconds: float
     cpu_seconds: float
+    gpu_seconds: float = Field(0.0, description="Seconds for which training held the GPU.")
+    peak_memory_mb: float = Field(0.0, description="Highest resident memory of the training process, in MB (10^6 bytes).")
+    gpu_peak_memory_mb: float = Field(0.0, description="Most of the GPU's memory that training held, in MB (10^6 bytes).")

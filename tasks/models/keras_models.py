@@ -17,7 +17,7 @@ from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
 from tasks.models.partition import hold_out
 from tasks.models.preprocessing import preprocessing_steps
-from tasks.models.tensorflow_runtime import choose_device, start_keras
+from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
 
 PREDICT_ROWS = 1_024
 """Rows answered at a time, so that memory is bounded."""
@@ -126,7 +126,7 @@ class KerasRecipe:
         if held is not None:
             seen = rows.take(held).inputs
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
-        with keras.device(device):
+        with holding(device):
             network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
             history = train_network(
                 network, (inputs, numbers[fit]), watched, self._network, on_epoch=on_epoch, where=self._where

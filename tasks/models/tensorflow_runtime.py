@@ -4,12 +4,14 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from infra.errors import TrainingFailed
+from infra.worker import describe_worker
 from tasks.contracts.project import Compute
 
 logger = logging.getLogger(__name__)
@@ -56,13 +58,59 @@ def choose_device(compute: Compute, *, project: str) -> str:
         return "CPU:0"
     if _import_tensorflow().config.list_physical_devices("GPU"):
         return "GPU:0"
-    if compute.fallback == "cpu":
-        logger.warning("no GPU is visible: %s trains on the CPU, as its project.yaml allows", project)
+    if reason := allow_cpu(compute):
+        logger.warning("%s trains on the CPU: %s", project, reason)
         return "CPU:0"
     raise TrainingFailed(
         f"{project}: expected a GPU (compute.device: gpu), and TensorFlow sees none.",
-        remedy="Train where there is one, or allow `compute.fallback: cpu`.",
+        remedy="Train where there is one (`keepfit doctor` says what is seen here), or allow `compute.fallback: cpu`.",
     )
+
+
+def allow_cpu(compute: Compute) -> str:
+    """Return why a project that wants a GPU may train on the CPU of this process; empty where it may not."""
+    worker = describe_worker()
+    if worker.without_gpu:
+        return f"{worker.name or 'this worker'} serves the GPU pool and has no GPU"
+    if compute.fallback == "cpu":
+        return "no GPU is visible, and project.yaml says compute.fallback: cpu"
+    return ""
+
+
+class GpuUse(NamedTuple):
+    """What this process has used of the GPU since it began; all zero where it never touched one."""
+
+    name: str = ""
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+
+
+_held_s = [0.0]
+"""Seconds of this process on a GPU: a meter that only runs forward, as `time.process_time` does."""
+
+
+@contextmanager
+def holding(device: str) -> Iterator[None]:
+    """Place what runs inside on the device; time on a GPU is counted."""
+    started = time.perf_counter()
+    import keras  # noqa: PLC0415  once `start_keras` chose its backend
+
+    with keras.device(device):
+        try:
+            yield
+        finally:
+            if device.startswith("GPU"):
+                _held_s[0] += time.perf_counter() - started
+
+
+def gpu_use() -> GpuUse:
+    """Return what this process has used of the GPU so far, without importing TensorFlow for it."""
+    if not _held_s[0]:
+        return GpuUse()
+    experimental = _import_tensorflow().config.experimental
+    gpu = _import_tensorflow().config.list_physical_devices("GPU")[0]
+    name = str(experimental.get_device_details(gpu).get("device_name", "GPU"))
+    return GpuUse(name, _held_s[0], experimental.get_memory_info("GPU:0")["peak"] / 1e6)
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import resource
+import sys
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,11 +13,14 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from infra.errors import TrainingFailed
+from infra.worker import describe_worker
 from tasks.contracts.models import CandidateScore, Hardware
 from tasks.contracts.project import ProjectSpec
 from tasks.models.inputs import read_target
 from tasks.models.model import FittedModel, Load
 from tasks.models.recipes import fit_candidate, threads_for
+from tasks.models.tensorflow_runtime import GpuUse, allow_cpu, gpu_use, threads_in_use
 from tasks.training.selection import Progress, select_candidate
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
@@ -44,6 +49,8 @@ class FitResult:
     libraries: dict[str, str]
     seconds: float
     cpu_seconds: float
+    gpu: GpuUse
+    peak_memory_mb: float
     history: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """candidate: metric: value per epoch; for networks."""
 
@@ -64,23 +71,39 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
     ------
     InsufficientData, SpecError, TrainingFailed
     """
-    started, cpu_started = time.perf_counter(), time.process_time()
-    selection = select_candidate(spec, frame, load, on_progress)
-    choice = next(score.candidate for score in selection if score.chosen)
-    chosen = _fit(choice, spec, frame, load, on_progress)
-    beside = tuple(_fit(name, spec, frame, load, on_progress) for name in spec.selection.also_test if name != choice)
+    started, cpu_started, gpu_started = time.perf_counter(), time.process_time(), gpu_use().seconds
+    try:
+        selection, (chosen, *beside) = _select_and_fit(spec, frame, load, on_progress)
+    except MemoryError as error:
+        raise TrainingFailed(
+            f"{spec.name}: memory ran out in training on {len(frame):,} rows ({error or 'no more is to be had'}).",
+            remedy="Train on a worker with more memory, or with fewer candidates, smaller trees or less vocabulary.",
+        ) from error
     fitted = (chosen, *beside)
+    gpu = gpu_use()
     return FitResult(
         chosen=chosen,
-        beside=beside,
+        beside=tuple(beside),
         selection=tuple(selection),
         class_prior=class_shares(frame, spec),
-        hardware=describe_hardware(spec, chosen.model, len(frame)),
+        hardware=describe_hardware(spec, chosen.model, len(frame), gpu.name),
         libraries=library_versions(networks=any(one.model.backend == "keras" for one in fitted)),
         seconds=time.perf_counter() - started,
         cpu_seconds=time.process_time() - cpu_started,
+        gpu=gpu._replace(seconds=gpu.seconds - gpu_started),
+        peak_memory_mb=_peak_memory_mb(),
         history={one.name: one.model.history for one in fitted if one.model.history},
     )
+
+
+def _select_and_fit(
+    spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress
+) -> tuple[list[CandidateScore], list[FittedCandidate]]:
+    """Return the scores, and the fitted candidates with the chosen one first."""
+    selection = select_candidate(spec, frame, load, on_progress)
+    choice = next(score.candidate for score in selection if score.chosen)
+    names = [choice, *(name for name in spec.selection.also_test if name != choice)]
+    return selection, [_fit(name, spec, frame, load, on_progress) for name in names]
 
 
 def class_shares(frame: pd.DataFrame, spec: ProjectSpec) -> dict[str, float]:
@@ -100,22 +123,42 @@ def library_versions(*, networks: bool) -> dict[str, str]:
     return found
 
 
-def describe_hardware(spec: ProjectSpec, model: FittedModel, rows: int) -> Hardware:
-    """Return what trained the model: as far as it can change the last digits, or the time."""
-    device, threads = "cpu", threads_for(spec, rows)
-    if model.backend == "keras":
-        from tasks.models.tensorflow_runtime import threads_in_use  # noqa: PLC0415  brings TensorFlow
+def describe_hardware(spec: ProjectSpec, model: FittedModel, rows: int, gpu: str) -> Hardware:
+    """Return what trained the model: as far as it can change the last digits, or the time.
 
-        device = "gpu" if getattr(model, "device", "").startswith("GPU") else "cpu"
+    Parameters
+    ----------
+    model
+        The chosen one; its backend says which threads count.
+    gpu
+        Name of the GPU that any of the candidates was trained on; empty: none was.
+    """
+    threads = threads_for(spec, rows)
+    if model.backend == "keras":
         threads = threads_in_use() or (os.cpu_count() or 1)
     return Hardware(
         machine=platform.machine(),
         processor=_processor(),
         cpu_count=os.cpu_count() or 1,
         threads=threads,
-        device=device,
+        device="gpu" if gpu else "cpu",
+        device_name=gpu,
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
+        worker=describe_worker().name,
+        note=_explain_missing_gpu(spec) if not gpu else "",
     )
+
+
+def _explain_missing_gpu(spec: ProjectSpec) -> str:
+    if spec.compute.device == "cpu" or not any(one.network for one in spec.candidates.values()):
+        return ""
+    return f"A GPU was asked for; trained on the CPU: {allow_cpu(spec.compute)}."
+
+
+def _peak_memory_mb() -> float:
+    """Return the highest resident memory of this process so far, in MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # bytes there, KiB elsewhere: getrusage(2)
 
 
 def _fit(name: str, spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress) -> FittedCandidate:

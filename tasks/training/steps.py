@@ -38,6 +38,9 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
             hardware=result.hardware,
             seconds=result.seconds,
             cpu_seconds=result.cpu_seconds,
+            gpu_seconds=result.gpu.seconds,
+            peak_memory_mb=result.peak_memory_mb,
+            gpu_peak_memory_mb=result.gpu.peak_memory_mb,
         )
     best = next(score for score in report.selection if score.chosen)
     logger.info("%s of %d: %s %.3f ± %.3f", best.candidate, len(report.selection), best.metric, best.mean, best.std)
