@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 from pydantic import AwareDatetime
 
 from flows.artifacts import publish_outcome
+from flows.dispatch import train_where_asked
 from flows.runs import OpenRun, finish, running
 from infra.errors import Conflict
 from infra.settings import load_settings
@@ -29,7 +30,6 @@ from tasks.release.steps import next_label, register, release, report
 from tasks.release.versions import describe_code
 from tasks.scoring.fresh import standing_by
 from tasks.scoring.steps import score
-from tasks.training.steps import train
 from tasks.validation.steps import validate
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def _retrain(run: OpenRun, *, dry_run: bool) -> RunOutcome:
     with standing_by(wanted=snapshot.is_new):  # of known rows the ledger mostly knows the answers too
         validation = validate(context, snapshot)
         parts = split(context, validation)
-        fit = train(context, parts)
+        fit = train_where_asked(context, parts, run.project.spec.compute)
         return _judge_and_release(run, snapshot, validation, parts, fit, dry_run=dry_run)
 
 

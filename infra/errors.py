@@ -12,6 +12,9 @@ KeepfitError                      exit 1
 ├── GateRefused                   exit 4   HOLD or REJECT, where the caller asked with --strict
 ├── CheckCrashed                           a validation check failed to run (says nothing of the data)
 ├── TrainingFailed                         no usable model came out (NaN loss, diverged, out of memory)
+├── DispatchFailed                         work sent to a pool did not come back
+│   └── NoWorker                           nobody serves the pool
+├── OrchestratorUnavailable       retryable   the Prefect server does not answer
 ├── IntegrityError                         bytes differ from their digest, or a format that is never opened
 │   └── UnsafeArtifact
 ├── StoreError                             the object store
@@ -28,7 +31,7 @@ KeepfitError                      exit 1
 A message says what was expected, what was received, where, and what to do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import ClassVar
 
@@ -99,6 +102,18 @@ class TrainingFailed(KeepfitError):
     pass
 
 
+class DispatchFailed(KeepfitError):
+    pass
+
+
+class NoWorker(DispatchFailed):
+    pass
+
+
+class OrchestratorUnavailable(KeepfitError):
+    retryable = True
+
+
 class IntegrityError(KeepfitError):
     pass
 
@@ -152,6 +167,20 @@ class LeaseHeld(RegistryError):
 
 class LeaseLost(RegistryError):
     pass
+
+
+def error_named(name: str, message: str, *, remedy: str = "") -> KeepfitError | None:
+    """Return the error of this tree with this class name, as another process told of it; None for any other name."""
+    for kind in _below(KeepfitError):
+        if kind.__name__ == name:
+            return kind(message, remedy=remedy)
+    return None
+
+
+def _below(kind: type[KeepfitError]) -> Iterator[type[KeepfitError]]:
+    yield kind
+    for part in kind.__subclasses__():
+        yield from _below(part)
 
 
 def name_values(values: Iterable[object], limit: int = 5) -> str:

@@ -145,6 +145,11 @@ def step_key(name: str, run: RunContext, inputs: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def key_of_call(function: Task[..., Any], run: RunContext, *args: object) -> str:
+    """Return the key under which the ledger keeps this call of a step."""
+    return step_key(function.name, run, (args, {}))
+
+
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return {name: _plain(getattr(value, name)) for name in type(value).model_fields if name not in VOLATILE}
