@@ -1,0 +1,229 @@
+"""Where training runs: in the run's own process, or on the pool of workers that its project asks for.
+
+What was trained is read from the ledger and nowhere else, so that a child that ran twice, or whose end nobody saw,
+is as good as one that ran once. Waiting is bounded, and a child whose parent gives up is cancelled.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State, Worker, WorkerStatus
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.runtime import deployment as own_deployment
+from prefect.states import Cancelled, Cancelling
+
+from infra.errors import (
+    DispatchFailed,
+    KeepfitError,
+    NoWorker,
+    OrchestratorUnavailable,
+    error_named,
+)
+from infra.workspace import open_workspace
+from tasks.contracts.data import SplitRef
+from tasks.contracts.models import FitReport
+from tasks.contracts.project import Compute
+from tasks.contracts.runs import RunContext
+from tasks.policies import POLICIES, key_of_call
+from tasks.training.steps import train
+
+logger = logging.getLogger(__name__)
+
+CHILDREN = 2
+"""A child whose process died is followed by one more; one that failed is not: it would fail again."""
+POLL_S = 2.0
+SILENCE_S = 300.0
+"""For so long the Prefect server may not answer while a child is waited for."""
+
+
+def train_where_asked(run: RunContext, parts: SplitRef, compute: Compute) -> FitReport:
+    """Return the outcome of training: here, or for `compute.device: gpu` in a deployed run on the GPU pool.
+
+    A run that somebody typed (`keepfit run`) trains where it was typed: nothing says that a pool sees its store.
+
+    Raises
+    ------
+    NoWorker
+        Nobody serves the GPU pool, and the project does not allow the CPU instead.
+    DispatchFailed
+        The child was cancelled, or not done in time, or its process died twice.
+    KeepfitError
+        Whatever the child failed with.
+    """
+    if compute.device == "gpu" and own_deployment.id:
+        key = key_of_call(train, run, parts)
+        if open_workspace().registry.find_step(key) is None:
+            _train_on_pool(run, parts, key, compute)
+            _require_result(run, key)
+    return train(run, parts)
+
+
+def _train_on_pool(run: RunContext, parts: SplitRef, key: str, compute: Compute) -> None:
+    try:
+        _dispatch("fit/gpu", run, parts, key)
+    except NoWorker as missing:
+        if compute.fallback != "cpu":
+            raise
+        logger.warning("%s Training on the CPU instead, as project.yaml says (compute.fallback).", missing.message)
+        _dispatch("fit/cpu", run, parts, key)
+
+
+def _require_result(run: RunContext, key: str) -> None:
+    if open_workspace().registry.find_step(key) is None:
+        raise DispatchFailed(
+            f"{run.project}: the training on the pool ended well, and its result is not in this run's registry.",
+            remedy="Give all workers the same KEEPFIT_DATABASE_URL and KEEPFIT_STORE_URL.",
+        )
+
+
+def _dispatch(name: str, run: RunContext, parts: SplitRef, key: str) -> None:
+    """Let a worker train, and return when it has. Raises as `train_where_asked`."""
+    with get_client(sync_client=True) as client, naming_silence():
+        target = _find_deployment(client, name, run.project)
+        for attempt in range(1, CHILDREN + 1):
+            require_worker(client, str(target.work_pool_name), run.project)
+            child = _start(target, run, parts, key, attempt)
+            state = _await(client, child, str(target.work_pool_name), run.project)
+            if state.is_completed():
+                return
+            if not state.is_crashed() or attempt == CHILDREN:
+                raise _explain(state, child, run.project)
+            logger.warning("the training of %s crashed (%s); once more", run.project, state.message)
+
+
+def _find_deployment(client: SyncPrefectClient, name: str, project: str) -> DeploymentResponse:
+    try:
+        return client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        raise NoWorker(
+            f"{project}: expected the deployment {name}, to train where the project asks for; there is none.",
+            remedy="`keepfit deploy` makes it from prefect.yaml.",
+        ) from None
+
+
+def require_worker(client: SyncPrefectClient, pool: str, project: str) -> None:
+    """Return if a worker of the pool is online.
+
+    Raises
+    ------
+    NoWorker
+        None is, or the pool is paused; the message says who was there last.
+    """
+    found = client.read_work_pool(pool)
+    if found.is_paused:
+        raise NoWorker(
+            f"{project}: the work pool {pool} is paused.", remedy=f"`prefect work-pool resume {pool}` opens it again."
+        )
+    workers = client.read_workers_for_work_pool(pool)
+    if any(worker.status == WorkerStatus.ONLINE for worker in workers):
+        return
+    raise NoWorker(
+        f"{project}: expected a worker that serves {pool}, found none{_last_seen(workers)}.",
+        remedy=f"Start one (`keepfit up --gpu-workers 1`, `prefect worker start --pool {pool}`), or let the project "
+        "train on the CPU: compute.fallback: cpu.",
+    )
+
+
+def _last_seen(workers: list[Worker]) -> str:
+    seen = [(worker.last_heartbeat_time, worker.name) for worker in workers if worker.last_heartbeat_time]
+    if not seen:
+        return ""
+    when, name = max(seen)
+    return f" ({name} was there {(datetime.now(UTC) - when).total_seconds() / 60:.0f} minutes ago)"
+
+
+def _start(target: DeploymentResponse, run: RunContext, parts: SplitRef, key: str, attempt: int) -> FlowRun:
+    parameters = {"run": run.model_dump(mode="json"), "parts": parts.model_dump(mode="json"), "key": key}
+    started = run_deployment(
+        target.id,
+        parameters=parameters,
+        timeout=0,
+        as_subflow=True,
+        idempotency_key=f"{run.run_id}:{run.fence}:{target.name}:{attempt}",
+        tags=["keepfit", run.project],
+    )
+    child = cast("FlowRun", started)  # the type also allows for a coroutine, which it is in async code alone
+    logger.info("sent to %s as %s", target.work_pool_name, child.name)
+    return child
+
+
+def _await(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) -> State[Any]:
+    """Return the child's final state; whatever ends the waiting before that, the child is cancelled."""
+    try:
+        return _poll(client, child, pool, project)
+    except BaseException as error:
+        cancel(client, child.id, f"The run that waited for it gave up: {type(error).__name__}.")
+        raise
+
+
+def _poll(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) -> State[Any]:
+    limit_s = POLICIES["train"].timeout_s
+    started = answered = time.monotonic()
+    while time.monotonic() - started < limit_s:
+        try:
+            state = client.read_flow_run(child.id).state
+            if state is not None and state.is_final():
+                return state
+            if state is None or state.is_scheduled() or state.is_pending():
+                require_worker(client, pool, project)  # the pool says READY for about 100 s after its worker is gone
+            answered = time.monotonic()
+        except (httpx.HTTPError, PrefectException):
+            if time.monotonic() - answered > SILENCE_S:
+                raise
+        time.sleep(POLL_S)
+    raise DispatchFailed(
+        f"{project}: expected the training on {pool} to end within {limit_s / 3600:.0f} hours; it was cancelled.",
+        remedy="`prefect flow-run logs` shows what it did; train on fewer rows or epochs, or on a faster worker.",
+    )
+
+
+def cancel(client: SyncPrefectClient, child: UUID, why: str) -> None:
+    """Cancel a flow run; one that no worker has taken is cancelled at once, for the others the worker is asked to."""
+    try:
+        state = client.read_flow_run(child).state
+        if state is not None and state.is_final():
+            return
+        waits = state is None or state.is_scheduled()
+        client.set_flow_run_state(child, Cancelled(message=why) if waits else Cancelling(message=why), force=True)
+    except (httpx.HTTPError, PrefectException) as error:
+        logger.warning("flow run %s could not be cancelled: %s", child, error)
+
+
+def _explain(state: State[Any], child: FlowRun, project: str) -> KeepfitError:
+    remedy = f"Its log stands on the page of the flow run {child.name}."
+    message = state.message or f"it ended as {state.name}"
+    told = error_named(state.name or "", message, remedy=remedy)
+    if told is not None:
+        return told
+    if state.is_crashed():
+        remedy += (
+            " A process that was killed (-9, 137) mostly ran out of memory: give the worker more, or train on less."
+        )
+    return DispatchFailed(f"{project}: the training on the pool ended as {state.name}: {message}", remedy=remedy)
+
+
+@contextmanager
+def naming_silence() -> Iterator[None]:
+    """Say plainly that the Prefect server does not answer.
+
+    Raises
+    ------
+    OrchestratorUnavailable
+        In place of the client's own error.
+    """
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as error:
+        raise OrchestratorUnavailable(
+            f"The Prefect server does not answer as expected: {type(error).__name__}.",
+            remedy="What is done stands in the ledger: the same run again goes on from there.",
+        ) from error
