@@ -60,6 +60,13 @@ def renew_lease(tx: Transaction, fencing: Fencing, lease_s: float) -> None:
     tx.execute(update(lease).where(lease.c.project == fencing.project).values(expires_at=until))
 
 
+def list_dead(tx: Transaction) -> list[str]:
+    """Return the projects whose lease is held by a run that counts as dead, by name."""
+    held = tx.execute(select(lease).where(lease.c.run_id.is_not(None)).order_by(lease.c.project)).all()
+    now = tx.read_clock()
+    return [found.project for found in held if explain_death(found, now) is not None]
+
+
 def explain_death(found: Lease, now: datetime) -> str | None:
     """Return why the holder of this lease counts as dead, None while it counts as alive."""
     if is_dead(holder_of(found)):

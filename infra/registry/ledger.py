@@ -57,6 +57,11 @@ def knows_blob(tx: Transaction, digest: str) -> bool:
     return tx.execute(select(blob.c.digest).where(blob.c.digest == digest)).one_or_none() is not None
 
 
+def known_among(tx: Transaction, digests: Sequence[str]) -> set[str]:
+    """Return which of these blobs a committed transaction named."""
+    return set(tx.execute(select(blob.c.digest).where(blob.c.digest.in_(digests))).scalars())
+
+
 def list_blobs(tx: Transaction, *, after: str, limit: int) -> list[ArtifactRef]:
     """Return the next known blobs by digest, beginning after `after`."""
     query = select(*columns_of(blob, ArtifactRef)).where(blob.c.digest > after).order_by(blob.c.digest).limit(limit)

@@ -3,22 +3,18 @@
 Every write is one transaction with its audit row, and may be sent twice: the second finds the first one's rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self, cast
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
 from uuid import uuid4
-
-from sqlalchemy import select
 
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import RegistryError, UsageError
-from infra.registry import leases, ledger, migration, releases, runs, versions
+from infra.registry import leases, ledger, migration, refusals, releases, runs, versions
 from infra.registry.admission import check_digest, check_json, check_project, check_run_id, check_text, clip_text
 from infra.registry.engine import Database
+from infra.registry.reading import RegistryReader
 from infra.registry.records import (
-    AuditRow,
-    ChampionRow,
     Fencing,
     FinalState,
     Holder,
@@ -27,14 +23,11 @@ from infra.registry.records import (
     ReleaseRow,
     RunGrant,
     RunRow,
-    StepRow,
     VersionRow,
 )
-from infra.registry.schema import SCHEMA_VERSION, audit, columns_of
 
 LEASE_S = 60.0
 PATIENCE_S = 10.0
-BLOB_PAGE = 1_000
 
 
 def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> "Registry":
@@ -65,26 +58,11 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> "Registry":
     return Registry(database)
 
 
-class Registry:
+class Registry(RegistryReader):
     """The registry of one database. Safe to share between threads; each process opens its own.
 
-    Any call raises RegistryUnavailable (try again later) when the database does not answer in time, and UsageError for
-    a name, digest or text that may not enter. A fenced write raises LeaseLost when the run's lease has moved on.
+    Beyond what `RegistryReader` says of every call: a fenced write raises LeaseLost when the run's lease has moved on.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Registry({self._database.name})"
 
     # Runs and leases
 
@@ -168,22 +146,19 @@ class Registry:
             lambda tx: runs.finish_run(tx, fencing, state=state, outcome=result, error=said, retryable=retryable)
         )
 
-    def runs(self, project: str | None = None, limit: int = 20) -> list[RunRow]:
-        """Return the newest runs of a project, or of all, newest first."""
-        name = None if project is None else check_project(project)
-        return self._database.read(lambda tx: runs.list_runs(tx, name, limit))
+    def end_dead_runs(self, actor: str) -> tuple[RunRow, ...]:
+        """Return the runs that were found dead and are ended as crashed now, their leases and trigger keys free.
 
-    def run(self, run_id: str) -> RunRow:
-        """Return one run. Raises UsageError when there is none of this id."""
-        checked = check_run_id(run_id)
-        return self._database.read(lambda tx: runs.find_run(tx, checked))
+        Dead as `begin_run` sees it: the lease ended by the database's clock, or its holder is a process of this host
+        that is gone. One transaction a project; a run that lives is not touched, nor its row locked.
+        """
+        name, token = check_text(actor, "actor", limit=200, empty=False), uuid4().hex
+        end = partial(runs.end_dead_run, actor=name, finder=token)
+        suspects = self._database.read(leases.list_dead)
+        ended = [self._database.write(partial(end, project=suspect)) for suspect in suspects]
+        return tuple(run for run in ended if run is not None)
 
     # The ledger of steps
-
-    def find_step(self, key: str) -> Json | None:
-        """Return the result that is in the ledger under this key, None where there is none."""
-        checked = check_digest(key, "step key")
-        return self._database.read(lambda tx: ledger.find_step(tx, checked))
 
     def commit_step(
         self,
@@ -213,11 +188,6 @@ class Registry:
                 tx, fencing, key=checked, name=name, result=content, blobs=blobs, seconds=seconds
             )
         )
-
-    def steps(self, run_id: str) -> list[StepRow]:
-        """Return the steps that this run committed, in that order."""
-        checked = check_run_id(run_id)
-        return self._database.read(lambda tx: ledger.list_steps(tx, checked))
 
     # Versions
 
@@ -253,25 +223,6 @@ class Registry:
         )
         return self._database.write(lambda tx: versions.register_version(tx, fencing, request))
 
-    def version(self, project: str, number: int) -> VersionRow:
-        """Return one version. Raises UsageError when it is not registered."""
-        name = check_project(project)
-        return self._database.read(lambda tx: versions.find_version(tx, name, number))
-
-    def versions(self, project: str) -> list[VersionRow]:
-        """Return the project's versions by number."""
-        name = check_project(project)
-        return self._database.read(lambda tx: versions.list_versions(tx, name))
-
-    def projects(self) -> list[str]:
-        """Return the projects that ever began a run, by name."""
-        return self._database.read(versions.list_projects)
-
-    def count_test_uses(self, project: str, test_digest: str) -> int:
-        """Return how many different candidates these test rows have judged."""
-        name, digest = check_project(project), check_digest(test_digest, "test_digest")
-        return self._database.read(lambda tx: versions.count_test_uses(tx, name, digest))
-
     def record_test_use(self, grant: RunGrant | Fencing, project: str, test_digest: str, content: str) -> int:
         """Return how many candidates these test rows have judged; this one counts once, however often it is sent."""
         fencing = _fencing(grant, project)
@@ -279,11 +230,6 @@ class Registry:
         return self._database.write(lambda tx: versions.record_test_use(tx, fencing, test_digest=digest, content=model))
 
     # The champion
-
-    def champion(self, project: str) -> ChampionRow:
-        """Return the version in use; before the first release `seq` is 0 and `version` None."""
-        name = check_project(project)
-        return self._database.read(lambda tx: releases.find_champion(tx, name))
 
     def release(
         self,
@@ -328,59 +274,24 @@ class Registry:
         )
         return self._database.write(lambda tx: releases.release_version(tx, request))
 
-    def rollback_target(self, project: str) -> VersionRow:
-        """Return the version that a rollback goes back to: see `releases.stack_champions`. Raises UsageError."""
-        name = check_project(project)
-        return self._database.read(lambda tx: releases.find_rollback_target(tx, name))
+    def refuse_version(
+        self, *, project: str, number: int, why: str, actor: str, evidence: Mapping[str, object]
+    ) -> None:
+        """Keep that a person will not let this version out. Refusing it again changes nothing: the first one stands.
 
-    def history(self, project: str) -> list[ReleaseRow]:
-        """Return every move of the champion, the first one first, each with when it ended."""
-        name = check_project(project)
-        return self._database.read(lambda tx: releases.list_history(tx, name))
-
-    def champion_at(self, project: str, when: datetime) -> ReleaseRow | None:
-        """Return the release that was in force at an aware time, None before the first."""
-        name = check_project(project)
-        if when.tzinfo is None:
-            raise UsageError(f"when: expected a time with a zone, received {when.isoformat()!r}.", remedy="Add +00:00.")
-        return self._database.read(lambda tx: releases.find_champion_at(tx, name, when.astimezone(UTC)))
-
-    # Blobs, audit, health
-
-    def knows_blob(self, digest: str) -> bool:
-        """Return whether a committed transaction named this blob."""
-        checked = check_digest(digest, "digest")
-        return self._database.read(lambda tx: ledger.knows_blob(tx, checked))
-
-    def known_blobs(self) -> Iterator[ArtifactRef]:
-        """Yield every known blob by digest, page by page."""
-        after = ""
-        while page := self._read_blobs(after):
-            yield from page
-            after = page[-1].digest
-
-    def _read_blobs(self, after: str) -> list[ArtifactRef]:
-        return self._database.read(lambda tx: ledger.list_blobs(tx, after=after, limit=BLOB_PAGE))
-
-    def audit(self, project: str | None = None, limit: int = 100) -> list[AuditRow]:
-        """Return the newest changes of a project, or of all, newest first."""
-        query = select(*columns_of(audit, AuditRow)).order_by(audit.c.id.desc()).limit(limit)
-        if project is not None:
-            query = query.where(audit.c.project == check_project(project))
-        rows = self._database.read(lambda tx: tx.execute(query).mappings().all())
-        return [AuditRow.model_validate(dict(row)) for row in rows]
-
-    def ping(self) -> None:
-        """Return when the database answers. Raises RegistryUnavailable when it does not."""
-        self._database.read(lambda tx: tx.read_clock())
-
-    def schema_version(self) -> str:
-        """Return the revision of the schema in the database."""
-        return migration.read_version(self._database) or f"none (expected {SCHEMA_VERSION})"
-
-    def close(self) -> None:
-        """Give back every connection."""
-        self._database.engine.dispose()
+        Raises
+        ------
+        UsageError
+            There is no such version, or it is the champion.
+        """
+        request = refusals.RefusalRequest(
+            project=check_project(project),
+            number=number,
+            why=check_text(why, "why"),
+            actor=check_text(actor, "actor", limit=200, empty=False),
+            evidence=_json(evidence, "evidence"),
+        )
+        self._database.write(lambda tx: refusals.refuse_version(tx, request))
 
 
 def _fencing(grant: RunGrant | Fencing, project: str | None = None) -> Fencing:

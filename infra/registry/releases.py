@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, insert, select, update
 
@@ -37,14 +37,20 @@ def release_version(tx: Transaction, request: ReleaseRequest) -> ReleaseRow:
     """Return the release row. Raises Conflict when the champion moved since `expected_seq`, LeaseLost, UsageError."""
     if request.fencing is not None:
         hold_lease(tx, request.fencing)
-    tx.insert_new(champion, project=request.project, seq=0)
-    tx.execute(select(champion.c.seq).where(champion.c.project == request.project).with_for_update())
+    lock_champion(tx, request.project)
     last = _find_release(tx, release.c.project == request.project)
     done = _find_done(tx, request, last)
     if done is not None:
         return done
     _check_move(tx, request, last)
     return _move(tx, request, last)
+
+
+def lock_champion(tx: Transaction, project: str) -> int | None:
+    """Return the number of the version in use; nobody moves the champion until this transaction has ended."""
+    tx.insert_new(champion, project=project, seq=0)
+    query = select(champion.c.version).where(champion.c.project == project).with_for_update()
+    return cast("int | None", tx.execute(query).scalar_one())
 
 
 def _find_release(tx: Transaction, *conditions: ColumnElement[bool]) -> ReleaseRow | None:

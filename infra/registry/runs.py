@@ -16,7 +16,7 @@ from infra.registry.leases import (
     refuse_second_run,
     take_lease,
 )
-from infra.registry.records import Fencing, FinalState, Holder, Json, RunGrant, RunRow
+from infra.registry.records import Fencing, FinalState, Holder, Json, RunGrant, RunRow, RunState
 from infra.registry.schema import columns_of, run
 
 
@@ -40,8 +40,10 @@ def begin_run(tx: Transaction, request: RunRequest) -> RunGrant | DuplicateTrigg
     held = lock_lease(tx, request.project)
     now = tx.read_clock()
     if held.run_id == request.run_id:
-        return _grant(request, held.fence, held.expires_at, _find_crashed(tx, request, held.fence))
-    crashed = _end_if_dead(tx, held, now, request)
+        return _grant(
+            request, held.fence, held.expires_at, _find_crashed(tx, request.project, held.fence - 1, request.run_id)
+        )
+    crashed = _end_if_dead(tx, held, now, actor=request.actor, finder=request.run_id)
     duplicate = _find_effective(tx, request)
     if duplicate is not None:
         return duplicate
@@ -59,23 +61,37 @@ def _grant(request: RunRequest, fence: int, until: datetime, crashed: tuple[str,
     )
 
 
-def _end_if_dead(tx: Transaction, held: Lease, now: datetime, request: RunRequest) -> tuple[str, ...]:
+def end_dead_run(tx: Transaction, project: str, actor: str, finder: str) -> RunRow | None:
+    """Return the project's run in flight, ended as crashed, if its lease is dead; None while it lives.
+
+    `finder` is chosen before, so that a second try finds the run that the first one ended.
+    """
+    held = lock_lease(tx, project)
+    ended = _end_if_dead(tx, held, tx.read_clock(), actor=actor, finder=finder)
+    # The fence stays when a lease is freed, and is one more where another run has begun since.
+    ended = (
+        ended or _find_crashed(tx, project, held.fence, finder) or _find_crashed(tx, project, held.fence - 1, finder)
+    )
+    return find_run(tx, ended[0]) if ended else None
+
+
+def _end_if_dead(tx: Transaction, held: Lease, now: datetime, *, actor: str, finder: str) -> tuple[str, ...]:
     reason = explain_death(held, now) if held.run_id is not None else None
     if reason is None:
         return ()
     values = {"state": "crashed", "ended_at": now, "effective_key": None, "error": f"The run died: {reason}."}
-    outcome = {"crashed": reason, "found_by": request.run_id}
+    outcome = {"crashed": reason, "found_by": finder}
     tx.execute(update(run).where(run.c.run_id == held.run_id).values(**values, outcome=outcome))
     free_lease(tx, held.project)
-    tx.note(now, request.actor, "run.crash", held.project, held.run_id, reason=reason)
+    tx.note(now, actor, "run.crash", held.project, held.run_id, reason=reason)
     return (held.run_id,)
 
 
-def _find_crashed(tx: Transaction, request: RunRequest, fence: int) -> tuple[str, ...]:
-    """Return the dead run that an earlier try of this request found: its transaction was committed, its reply lost."""
-    before = (run.c.project == request.project) & (run.c.fence == fence - 1) & (run.c.state == "crashed")
+def _find_crashed(tx: Transaction, project: str, fence: int, finder: str) -> tuple[str, ...]:
+    """Return the dead run that an earlier try of this finder ended: its transaction was committed, its reply lost."""
+    before = (run.c.project == project) & (run.c.fence == fence) & (run.c.state == "crashed")
     rows = tx.execute(select(run.c.run_id, run.c.outcome).where(before))
-    return tuple(row.run_id for row in rows if row.outcome["found_by"] == request.run_id)
+    return tuple(row.run_id for row in rows if row.outcome["found_by"] == finder)
 
 
 def _find_effective(tx: Transaction, request: RunRequest) -> DuplicateTrigger | None:
@@ -125,9 +141,11 @@ def find_run(tx: Transaction, run_id: str) -> RunRow:
     return RunRow.model_validate(dict(found))
 
 
-def list_runs(tx: Transaction, project: str | None, limit: int) -> list[RunRow]:
-    """Return the newest runs, newest first."""
+def list_runs(tx: Transaction, project: str | None, limit: int, state: RunState | None) -> list[RunRow]:
+    """Return the newest runs, newest first; of a project and in a state where these are given."""
     query = select(*columns_of(run, RunRow)).order_by(run.c.started_at.desc(), run.c.fence.desc()).limit(limit)
     if project is not None:
         query = query.where(run.c.project == project)
+    if state is not None:
+        query = query.where(run.c.state == state)
     return [RunRow.model_validate(dict(row)) for row in tx.execute(query).mappings()]

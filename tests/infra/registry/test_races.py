@@ -9,7 +9,7 @@ import pytest
 from infra.errors import Conflict, DuplicateTrigger, LeaseHeld
 from infra.registry.registry import Registry, open_registry
 from infra.registry.schema import SCHEMA_VERSION
-from tests.infra.registry.builders import begin, commit, digest, promote, register
+from tests.infra.registry.builders import begin, commit, dead_holder, digest, promote, register
 from tests.infra.registry.crew import Crew
 
 ROUNDS = 50
@@ -148,3 +148,16 @@ def test_versions_registered_at_once_are_numbered_without_gaps_and_a_key_is_regi
     assert len({result["by"] for _, _, result, _ in answers}) == 1
     assert sorted(uses for _, _, _, uses in answers) == list(range(1, crew.size + 1))
     assert [row.number for row in registry.versions("iris")] == list(range(1, 5 * crew.size + 2))
+
+
+def end_dead_at_once(index: int, barrier: Barrier, url: str) -> list[str]:
+    with open_registry(url) as registry:
+        barrier.wait()
+        return [run.run_id for run in registry.end_dead_runs(f"sweeper {index}")]
+
+
+def test_eight_sweepers_that_find_one_dead_run_end_it_once(registry: Registry, registry_url: str, crew: Crew) -> None:
+    dead = begin(registry, holder=dead_holder())
+    answers = crew.run(end_dead_at_once, registry_url)
+    assert [name for names in answers for name in names] == [dead.run_id]
+    assert [row.subject for row in registry.audit("iris") if row.action == "run.crash"] == [dead.run_id]

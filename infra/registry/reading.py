@@ -1,0 +1,158 @@
+"""What may be asked of the registry. No question changes anything, and none needs a lease."""
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import select
+
+from infra.artifacts.reference import ArtifactRef
+from infra.errors import UsageError
+from infra.registry import ledger, migration, refusals, releases, runs, versions
+from infra.registry.admission import check_digest, check_project, check_run_id
+from infra.registry.engine import Database
+from infra.registry.records import AuditRow, ChampionRow, Json, ReleaseRow, RunRow, RunState, StepRow, VersionRow
+from infra.registry.schema import SCHEMA_VERSION, audit, columns_of
+
+BLOB_PAGE = 1_000
+
+
+class RegistryReader:
+    """The questions; `Registry` adds what changes the answers.
+
+    Any call raises RegistryUnavailable (try again later) when the database does not answer in time, and UsageError for
+    a name, digest or text that may not enter.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._database.name})"
+
+    # Runs and leases
+
+    def runs(self, project: str | None = None, limit: int = 20, *, state: RunState | None = None) -> list[RunRow]:
+        """Return the newest runs of a project, or of all, newest first; with `state` only those that are in it."""
+        name = None if project is None else check_project(project)
+        return self._database.read(lambda tx: runs.list_runs(tx, name, limit, state))
+
+    def run(self, run_id: str) -> RunRow:
+        """Return one run. Raises UsageError when there is none of this id."""
+        checked = check_run_id(run_id)
+        return self._database.read(lambda tx: runs.find_run(tx, checked))
+
+    # The ledger of steps
+
+    def find_step(self, key: str) -> Json | None:
+        """Return the result that is in the ledger under this key, None where there is none."""
+        checked = check_digest(key, "step key")
+        return self._database.read(lambda tx: ledger.find_step(tx, checked))
+
+    def steps(self, run_id: str) -> list[StepRow]:
+        """Return the steps that this run committed, in that order."""
+        checked = check_run_id(run_id)
+        return self._database.read(lambda tx: ledger.list_steps(tx, checked))
+
+    # Versions
+
+    def version(self, project: str, number: int) -> VersionRow:
+        """Return one version. Raises UsageError when it is not registered."""
+        name = check_project(project)
+        return self._database.read(lambda tx: versions.find_version(tx, name, number))
+
+    def versions(self, project: str) -> list[VersionRow]:
+        """Return the project's versions by number."""
+        name = check_project(project)
+        return self._database.read(lambda tx: versions.list_versions(tx, name))
+
+    def projects(self) -> list[str]:
+        """Return the projects that ever began a run, by name."""
+        return self._database.read(versions.list_projects)
+
+    def count_test_uses(self, project: str, test_digest: str) -> int:
+        """Return how many different candidates these test rows have judged."""
+        name, digest = check_project(project), check_digest(test_digest, "test_digest")
+        return self._database.read(lambda tx: versions.count_test_uses(tx, name, digest))
+
+    # The champion
+
+    def champion(self, project: str) -> ChampionRow:
+        """Return the version in use; before the first release `seq` is 0 and `version` None."""
+        name = check_project(project)
+        return self._database.read(lambda tx: releases.find_champion(tx, name))
+
+    def rollback_target(self, project: str) -> VersionRow:
+        """Return the version that a rollback goes back to: see `releases.stack_champions`. Raises UsageError."""
+        name = check_project(project)
+        return self._database.read(lambda tx: releases.find_rollback_target(tx, name))
+
+    def history(self, project: str) -> list[ReleaseRow]:
+        """Return every move of the champion, the first one first, each with when it ended."""
+        name = check_project(project)
+        return self._database.read(lambda tx: releases.list_history(tx, name))
+
+    def champion_at(self, project: str, when: datetime) -> ReleaseRow | None:
+        """Return the release that was in force at an aware time, None before the first."""
+        name = check_project(project)
+        if when.tzinfo is None:
+            raise UsageError(f"when: expected a time with a zone, received {when.isoformat()!r}.", remedy="Add +00:00.")
+        return self._database.read(lambda tx: releases.find_champion_at(tx, name, when.astimezone(UTC)))
+
+    def refusal(self, project: str, number: int) -> AuditRow | None:
+        """Return by whom, why and on which evidence a version was refused; None where it was not."""
+        name = check_project(project)
+        return self._database.read(lambda tx: refusals.find_refusal(tx, name, number))
+
+    # Blobs, audit, health
+
+    def knows_blob(self, digest: str) -> bool:
+        """Return whether a committed transaction named this blob."""
+        checked = check_digest(digest, "digest")
+        return self._database.read(lambda tx: ledger.knows_blob(tx, checked))
+
+    def known_among(self, digests: Collection[str]) -> frozenset[str]:
+        """Return which of these blobs a committed transaction named: one query for up to 1,000."""
+        checked = sorted({check_digest(digest, "digest") for digest in digests})
+        pages = (checked[start : start + BLOB_PAGE] for start in range(0, len(checked), BLOB_PAGE))
+        return frozenset().union(*(self._database.read(partial(ledger.known_among, digests=page)) for page in pages))
+
+    def known_blobs(self) -> Iterator[ArtifactRef]:
+        """Yield every known blob by digest, page by page."""
+        after = ""
+        while page := self._read_blobs(after):
+            yield from page
+            after = page[-1].digest
+
+    def _read_blobs(self, after: str) -> list[ArtifactRef]:
+        return self._database.read(lambda tx: ledger.list_blobs(tx, after=after, limit=BLOB_PAGE))
+
+    def audit(self, project: str | None = None, limit: int = 100) -> list[AuditRow]:
+        """Return the newest changes of a project, or of all, newest first."""
+        query = select(*columns_of(audit, AuditRow)).order_by(audit.c.id.desc()).limit(limit)
+        if project is not None:
+            query = query.where(audit.c.project == check_project(project))
+        rows = self._database.read(lambda tx: tx.execute(query).mappings().all())
+        return [AuditRow.model_validate(dict(row)) for row in rows]
+
+    def ping(self) -> None:
+        """Return when the database answers. Raises RegistryUnavailable when it does not."""
+        self._database.read(lambda tx: tx.read_clock())
+
+    def schema_version(self) -> str:
+        """Return the revision of the schema in the database."""
+        return migration.read_version(self._database) or f"none (expected {SCHEMA_VERSION})"
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._database.engine.dispose()
