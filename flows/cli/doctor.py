@@ -9,13 +9,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flows.cli.render import console, fail_after_answer, rows_table
-from flows.cli.versions import find_version
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import KeepfitError
 from infra.projects import list_projects
 from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.project import load_project
+from tasks.release.stored import find_version
 
 FLOORS = {"keras": (3, 15, 1), "skops": (0, 13), "prefect": (3, 6, 25)}
 """Earlier versions have known holes (docs/security.md)."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.render import console, print_figures, print_verdict, rows_table
-from flows.cli.versions import StoredVersion, find_version
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import SpecError
 from infra.projects import list_projects
@@ -16,6 +15,7 @@ from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.contracts.models import FitReport
 from tasks.project import load_project
+from tasks.release.stored import StoredVersion, find_version
 
 
 def list_all(*, as_json: bool) -> None:

@@ -1,12 +1,12 @@
 """`keepfit promote` and `keepfit rollback`: the champion moved by hand, through the same transaction and history."""
 
 from flows.cli.render import console
-from flows.cli.versions import find_version
 from flows.runs import actor_name
 from infra.errors import UsageError
 from infra.registry.records import ReleaseKind, ReleaseRow, VersionRow
 from infra.workspace import open_workspace
 from tasks.contracts.release import Manifest
+from tasks.release.stored import find_version
 
 
 def promote_version(label: str, why: str, *, as_json: bool) -> None:

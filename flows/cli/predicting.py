@@ -10,7 +10,6 @@ import pandas as pd
 from flows.cli.progress import showing_progress
 from flows.cli.render import console
 from flows.cli.server import prepare_environment
-from flows.cli.versions import StoredVersion, find_champion_version
 from infra.errors import DataError, SourceError, UsageError
 from infra.frames import write_parquet
 from infra.settings import load_settings
@@ -18,6 +17,7 @@ from infra.workspace import open_workspace
 from tasks.contracts.project import ProjectSpec
 from tasks.ingestion.reading import PARQUET_ENDINGS, read_file
 from tasks.project import load_project
+from tasks.release.stored import StoredVersion, find_champion_version
 from tasks.validation.serving import conform_features
 
 ENDINGS = (".csv", *PARQUET_ENDINGS)

@@ -14,13 +14,13 @@ from rich.text import Text
 from flows.cli.progress import showing_progress
 from flows.cli.render import console, fail_after_answer, rows_table
 from flows.cli.server import prepare_environment
-from flows.cli.versions import StoredVersion, find_version
 from infra.errors import KeepfitError, name_values
 from infra.frames import read_parquet
 from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.contracts.project import ProjectSpec
 from tasks.project import load_project
+from tasks.release.stored import StoredVersion, find_version
 from tasks.release.versions import describe_code
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Finding what a command names: a version and its manifest."""
+"""Finding what somebody names: a version with its manifest and its verdict."""
 
 import re
 from typing import NamedTuple
