@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from infra.errors import TrainingFailed
 from tasks.models.recipes import threads_for
 from tasks.models.saving import save_model
 from tasks.training.fitting import fit_project
@@ -44,6 +45,9 @@ def test_what_fitted_it_is_recorded(result):
     assert result.hardware.threads == threads_for(mixed_spec(), len(mixed_rows())) == 1
     assert threads_for(mixed_spec(), 100_000) == 2
     assert 0 < result.chosen.fit_seconds < result.seconds
+    assert result.gpu.seconds == 0
+    assert 50 < result.peak_memory_mb < 20_000
+    assert result.hardware.note == ""
 
 
 def test_the_history_of_a_network_is_kept_and_its_libraries_recorded():
@@ -73,3 +77,46 @@ def test_the_fitted_model_depends_on_the_training_rows_alone(tmp_path):
     flipped = train.assign(answer=train["answer"].map({"yes": "no", "no": "yes"}))
     other = fit_project(spec, flipped, no_functions, lambda *news: None).chosen.model
     assert save_model(other, tmp_path / "other") not in digests
+
+
+NETWORK = {"network": {"build": "networks:dense", "epochs": 1}}
+
+
+@pytest.mark.parametrize(
+    ("environment", "fallback", "note"),
+    [
+        (
+            {},
+            "cpu",
+            "A GPU was asked for; trained on the CPU: no GPU is visible, and project.yaml says compute.fallback",
+        ),
+        (
+            {"KEEPFIT_NO_GPU": "1", "KEEPFIT_WORKER": "gpu-worker-0-without-gpu"},
+            "none",
+            "A GPU was asked for; trained on the CPU: gpu-worker-0-without-gpu serves the GPU pool and has no GPU",
+        ),
+    ],
+    ids=["fallback", "worker without a GPU"],
+)
+def test_a_model_that_asked_for_a_gpu_and_got_none_says_so(environment, fallback, note, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    spec = numbers_spec(
+        {"net": NETWORK}, selection={"method": "holdout"}, compute={"device": "gpu", "fallback": fallback}
+    )
+    hardware = fit_project(spec, number_rows(), load, lambda *_: None).hardware
+    assert hardware.note.startswith(note)
+    assert (hardware.device, hardware.device_name) == ("cpu", "")
+    assert hardware.worker == environment.get("KEEPFIT_WORKER", "")
+
+
+def wants_too_much(shape, params):
+    return np.empty(1 << 50)
+
+
+def test_memory_that_runs_out_is_a_clear_failure():
+    spec = numbers_spec({"net": NETWORK}, selection={"method": "holdout"})
+    with pytest.raises(TrainingFailed, match="memory ran out in training on") as failed:
+        fit_project(spec, number_rows(), lambda _: wants_too_much, lambda *_: None)
+    assert isinstance(failed.value.__cause__, MemoryError)
+    assert "more memory" in failed.value.remedy
