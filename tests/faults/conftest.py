@@ -1,0 +1,93 @@
+"""Servers of the fault tests alone: some of them are stopped, and every secret of theirs is a canary.
+
+The canaries are drawn anew each time: written here, they would stand in the uncommitted changes that a version records.
+"""
+
+import base64
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.places import FaultPlace
+from tests.faults.prefect_server import PrefectServer
+from tests.faults.roles import draw_canary, make_database, make_role
+from tests.flows.conftest import Zygote, light_projects  # noqa: F401 - a fixture
+from tests.servers.postgres import PostgresServer
+from tests.servers.seaweed import S3Server, start_s3_server
+
+
+@pytest.fixture(scope="session")
+def own_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    server = PrefectServer(tmp_path_factory.mktemp("own-prefect") / "home", f"operator:{draw_canary()}")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def own_zygote(own_prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_AUTH_STRING", own_prefect.auth)
+        zygote = Zygote(own_prefect.url, tmp_path_factory.mktemp("own-prefect-client"))
+    yield zygote
+    zygote.stop()
+
+
+@pytest.fixture(scope="session")
+def own_postgres() -> Iterator[PostgresServer]:
+    folder = Path(tempfile.mkdtemp(prefix="keepfit-postgres-"))
+    server = PostgresServer(folder)
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def own_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    server = start_s3_server(tmp_path_factory.mktemp("own-seaweed"))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def make_place(
+    own_zygote: Zygote,
+    own_prefect: PrefectServer,
+    own_postgres: PostgresServer,
+    own_s3: S3Server,
+    light_projects: Path,  # noqa: F811
+) -> Callable[[Path], FaultPlace]:
+    """Return what makes a place: an empty database of a role of its own, and an empty bucket."""
+    auth = [own_prefect.auth.partition(":")[2], base64.b64encode(own_prefect.auth.encode()).decode()]
+
+    def make(home: Path) -> FaultPlace:
+        role = make_role(own_postgres)
+        return FaultPlace(
+            own_zygote,
+            home,
+            {"KEEPFIT_PROJECTS": str(light_projects), **own_s3.env},
+            database=role.url(own_postgres, make_database(own_postgres, role)),
+            store=f"s3://{own_s3.make_bucket()}/keepfit",
+            postgres=own_postgres,
+            s3=own_s3,
+            prefect=own_prefect,
+            canaries=[role.password, own_s3.secret_key, own_s3.reader_secret_key, *auth],
+        )
+
+    return make
+
+
+@pytest.fixture
+def place(make_place: Callable[[Path], FaultPlace], tmp_path: Path) -> FaultPlace:
+    return make_place(tmp_path / "home")
