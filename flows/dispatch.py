@@ -168,6 +168,7 @@ def _await(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) -
 def _poll(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) -> State[Any]:
     limit_s = POLICIES["train"].timeout_s
     started = answered = time.monotonic()
+    seen = ""
     while time.monotonic() - started < limit_s:
         try:
             state = client.read_flow_run(child.id).state
@@ -175,6 +176,9 @@ def _poll(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) ->
                 return state
             if state is None or state.is_scheduled() or state.is_pending():
                 require_worker(client, pool, project)  # the pool says READY for about 100 s after its worker is gone
+            if state is not None and state.name and state.name != seen:
+                seen = state.name
+                logger.info("training on %s: %s is %s", pool, child.name, seen.lower())
             answered = time.monotonic()
         except (httpx.HTTPError, PrefectException):
             if time.monotonic() - answered > SILENCE_S:
