@@ -8,7 +8,7 @@ import pytest
 
 from infra.artifacts.reference import blob_key
 from infra.artifacts.store import BlobStore, open_store
-from tests.infra.artifacts.faulty_proxy import FaultyProxy
+from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.seaweed import S3Server
 
 

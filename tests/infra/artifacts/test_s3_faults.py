@@ -11,7 +11,7 @@ from infra.artifacts import s3, s3_faults
 from infra.artifacts.reference import ArtifactRef
 from infra.artifacts.store import BlobStore, open_store
 from infra.errors import IntegrityError, StoreUnavailable
-from tests.infra.artifacts.faulty_proxy import Answer, CutBody, FaultyProxy, FlipBit, LoseReply, Silence, Sip, Trickle
+from tests.servers.faulty_proxy import Answer, CutBody, FaultyProxy, FlipBit, LoseReply, Silence, Sip, Trickle
 
 pytestmark = pytest.mark.servers
 
