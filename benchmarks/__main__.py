@@ -8,6 +8,7 @@ import sys
 BENCHMARKS = {
     "gate": "how often the gate promotes equal, better and worse models, beside two common rules",
     "overhead": "what keepfit adds to the bare work on iris, beside bare Prefect",
+    "stack": "the production stack: up, trigger to release, twenty retrainings at once, memory",
     "store": "put and get, beside plain boto3 and plain file copies",
 }
 
