@@ -9,18 +9,21 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import AwareDatetime
 
-from flows.artifacts import publish_outcome
+from flows.approval import ask_for_approval
+from flows.artifacts.history import publish_history
+from flows.artifacts.validation import publish_refused_data, publish_validation
+from flows.artifacts.verdict import publish_outcome
 from flows.dispatch import train_where_asked
+from flows.forms import ProjectChoice, explained
 from flows.runs import OpenRun, finish, running
-from infra.errors import Conflict
+from infra.errors import Conflict, DataError
 from infra.settings import load_settings
 from tasks.contracts.champions import ChampionRef
 from tasks.contracts.data import Snapshot, SplitRef, ValidationReport
 from tasks.contracts.evaluation import EvaluationReport, Verdict
 from tasks.contracts.models import FitReport
-from tasks.contracts.project import Name
 from tasks.contracts.release import Manifest, ReleaseOutcome, ReportRef, RunOutcome, VersionRef
-from tasks.contracts.runs import Trigger
+from tasks.contracts.runs import RunContext, Trigger
 from tasks.evaluation.steps import decide, evaluate
 from tasks.ingestion.steps import ingest
 from tasks.preparation.steps import split
@@ -48,19 +51,20 @@ def name_run() -> str:
 
 
 @flow(name="retrain", flow_run_name=name_run, persist_result=False, validate_parameters=True)
+@explained
 def retrain(
-    project: Name, as_of: AwareDatetime | None = None, trigger: Trigger | None = None, dry_run: bool = False
+    project: ProjectChoice, as_of: AwareDatetime | None = None, trigger: Trigger | None = None, dry_run: bool = False
 ) -> RunOutcome:
     """Make a candidate from the data as of now, hold it against the champion, and release it if it may go.
 
     Parameters
     ----------
     project
-        Name of a folder under `projects/`.
+        The project to retrain: the name of a folder under `projects/`.
     as_of
-        The data as known at this time, with its time zone; default now.
+        The data as known at this time, with its time zone; empty: now.
     trigger
-        Why this run was started; default an operator's wish.
+        Why this run was started; empty: somebody wanted it.
     dry_run
         Judge the candidate, but register and release nothing.
     """
@@ -73,6 +77,10 @@ def retrain(
         outcome = outcome.model_copy(update={"seconds": time.perf_counter() - started})
         finish(run, outcome)
     publish_outcome(outcome)
+    if outcome.status == "released":
+        publish_history(project)
+    if outcome.status == "waiting":
+        ask_for_approval(project)
     return outcome
 
 
@@ -88,10 +96,20 @@ def _retrain(run: OpenRun, *, dry_run: bool) -> RunOutcome:
     context = run.context
     snapshot = ingest(context)
     with standing_by(wanted=snapshot.is_new):  # of known rows the ledger mostly knows the answers too
-        validation = validate(context, snapshot)
+        validation = _validate(context, snapshot)
         parts = split(context, validation)
         fit = train_where_asked(context, parts, run.project.spec.compute)
         return _judge_and_release(run, snapshot, validation, parts, fit, dry_run=dry_run)
+
+
+def _validate(context: RunContext, snapshot: Snapshot) -> ValidationReport:
+    try:
+        validation = validate(context, snapshot)
+    except DataError:
+        publish_refused_data(context.project, context.run_id)
+        raise
+    publish_validation(context.project, validation)
+    return validation
 
 
 def _judge_and_release(
@@ -127,7 +145,7 @@ def _judge_and_release(
         page = report(context, manifest, verdict, next_label(context.project, manifest))
         version = register(context, manifest, verdict, page)
         try:
-            return outcome.released(version, release(context, version, verdict), page)
+            return outcome.released(version, release(context, version, verdict, evaluation, page), page)
         except Conflict as conflict:
             if attempt == RELEASE_ATTEMPTS:
                 raise
@@ -152,7 +170,8 @@ class Judged(NamedTuple):
 
     def released(self, version: VersionRef, done: ReleaseOutcome, page: ReportRef) -> RunOutcome:
         """Return the outcome of a run that registered a version, released or not."""
-        status = "released" if done.released else {"HOLD": "held", "REJECT": "rejected"}[self.verdict.decision]
+        unreleased = {"PROMOTE": "waiting", "HOLD": "held", "REJECT": "rejected"}
+        status = "released" if done.released else unreleased[self.verdict.decision]
         champion = version.label if done.released else self.champion.label
         return self._outcome(
             status=status, version=version.label, champion=champion, released=done.released, report=page.page

@@ -153,6 +153,7 @@ def _closing(outcome: RunOutcome) -> str:
     stays = f"{outcome.champion} stays champion" if outcome.champion else "there is no champion yet"
     said = {
         "released": f"{outcome.version} is the champion.",
+        "waiting": f"{outcome.version} may go and waits for your approval; {stays}.",
         "held": f"{outcome.version} is kept with its evidence; {stays}.",
         "rejected": f"{outcome.version} is kept with its evidence; {stays}.",
         "unchanged": f"Nothing new: this is the same model as {outcome.champion}.",
@@ -168,6 +169,8 @@ def _next_lines(outcome: RunOutcome) -> list[str]:
         return [f"next      {step}"]
     label = outcome.version or outcome.champion
     lines = [f"next      {outcome.verdict.next_step}"] if outcome.decision != "PROMOTE" else []
+    if outcome.status == "waiting":
+        lines = [f"decide    keepfit approve {label} --why …   ·   keepfit approve {label} --refuse --why …"]
     if outcome.report and outcome.version:
         page = save_report(outcome.version, open_workspace().store.read(outcome.report))
         lines.append(f"report    {page}")

@@ -32,6 +32,6 @@ def run_project(
         print(outcome.model_dump_json(indent=2))
     else:
         render.print_outcome(outcome)
-    if strict and outcome.status not in ("released", "unchanged"):
+    if strict and outcome.status not in ("released", "waiting", "unchanged"):
         error = GateRefused(f"{outcome.decision}: {outcome.verdict.summary}", remedy=outcome.verdict.next_step)
         render.fail_after_answer(error, as_json=as_json)

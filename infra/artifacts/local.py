@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from infra.artifacts.hashing import RunningDigest, check_digest, check_size, digest_bytes, read_chunks, verified
 from infra.artifacts.landing import land, sync_folder, write_all
-from infra.artifacts.reference import ArtifactRef, Digest, StoredBlob, blob_key
+from infra.artifacts.reference import ArtifactRef, Digest, StoredBlob, blob_key, check_expiry
 from infra.errors import BlobNotFound, IntegrityError, StoreRefused, StoreUnavailable
 from infra.faults import reach
 
@@ -82,6 +82,10 @@ class LocalStore:
                 return self._path(ref.digest).stat().st_size == ref.size_bytes
             except FileNotFoundError:
                 return False
+
+    def link(self, ref: ArtifactRef, expires: timedelta) -> str:
+        check_expiry(expires)
+        return self._path(ref.digest).as_uri()
 
     def list_blobs(self) -> Iterator[StoredBlob]:
         with self._explained("list", "sha256"):

@@ -5,6 +5,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from infra.errors import UsageError
+
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""
 
@@ -13,6 +15,9 @@ FRESH_FOR = timedelta(hours=12)
 
 A sweeper that spares blobs younger than its grace time must therefore use a longer one.
 """
+
+LONGEST_LINK = timedelta(days=7)
+"""What S3 allows a signed address (Signature Version 4)."""
 
 
 class ArtifactRef(BaseModel):
@@ -45,3 +50,10 @@ class StoredBlob(NamedTuple):
 def blob_key(digest: str) -> str:
     """Return the store key of the blob with this digest."""
     return f"sha256/{digest[:2]}/{digest}"
+
+
+def check_expiry(expires: timedelta) -> int:
+    """Return the life of a link in whole seconds. Raises UsageError unless it is positive and at most LONGEST_LINK."""
+    if not timedelta(seconds=1) <= expires <= LONGEST_LINK:
+        raise UsageError(f"expires: expected 1 second to {LONGEST_LINK.days} days, received {expires}.")
+    return int(expires.total_seconds())

@@ -20,7 +20,7 @@ from botocore.config import Config
 
 from infra.artifacts.hashing import CHUNK_BYTES, check_size, digest_bytes, digest_stream, verified
 from infra.artifacts.landing import land
-from infra.artifacts.reference import FRESH_FOR, ArtifactRef, Digest, StoredBlob, blob_key
+from infra.artifacts.reference import FRESH_FOR, ArtifactRef, Digest, StoredBlob, blob_key, check_expiry
 from infra.artifacts.s3_faults import ANY_FAULT, AlreadyThere, Deadline, Retry, TimedBody, explain, persist
 from infra.artifacts.s3_multipart import PART_BYTES, MultipartUpload, Place
 from infra.errors import BlobNotFound, IntegrityError, StoreRefused, StoreUnavailable
@@ -100,6 +100,14 @@ class S3Store:
             return bool(self._head(ref.key, Deadline(self._deadline_s))["ContentLength"] == ref.size_bytes)
         except BlobNotFound:
             return False
+
+    def link(self, ref: ArtifactRef, expires: timedelta) -> str:
+        answer = {"ResponseContentType": ref.media_type, "ResponseContentDisposition": "inline"}
+        request = {**self._place(ref.key), **answer}
+        try:
+            return self._client.generate_presigned_url("get_object", Params=request, ExpiresIn=check_expiry(expires))
+        except ANY_FAULT as fault:
+            raise explain(fault, "sign a link to", self._where(ref.key)) from fault
 
     def list_blobs(self) -> Iterator[StoredBlob]:
         for page in self._pages(self._client.list_objects_v2, "sha256/", ("ContinuationToken",)):

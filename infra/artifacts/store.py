@@ -9,10 +9,10 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from infra.artifacts.local import LocalStore
-from infra.artifacts.reference import FRESH_FOR, ArtifactRef, Digest, StoredBlob
+from infra.artifacts.reference import FRESH_FOR, LONGEST_LINK, ArtifactRef, Digest, StoredBlob
 from infra.errors import SettingsError
 
-__all__ = ["FRESH_FOR", "BlobStore", "StoredBlob", "open_store"]
+__all__ = ["FRESH_FOR", "LONGEST_LINK", "BlobStore", "StoredBlob", "open_store"]
 
 
 class BlobStore(Protocol):
@@ -49,6 +49,19 @@ class BlobStore(Protocol):
 
     def has(self, ref: ArtifactRef) -> bool:
         """Return whether a blob of this digest and size is there; its bytes are verified only when they are read."""
+        ...
+
+    def link(self, ref: ArtifactRef, expires: timedelta) -> str:
+        """Return an address at which a browser reads the blob for as long as `expires`; nothing is asked of the store.
+
+        Whoever has the address can read this one blob; it holds no secret key. At most LONGEST_LINK, and no longer than
+        the credentials that sign it live.
+
+        Raises
+        ------
+        UsageError
+            `expires` is longer than that, or not positive.
+        """
         ...
 
     def list_blobs(self) -> Iterator[StoredBlob]:

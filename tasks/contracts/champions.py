@@ -13,3 +13,4 @@ class ChampionRef(Contract):
     label: str | None = Field(None, description="iris@6, or None before the first release.")
     manifest: ArtifactRef | None = None
     withdrawn: tuple[str, ...] = Field((), description="Content digests of the models that somebody rolled back from.")
+    refused: tuple[str, ...] = Field((), description="Content digests of the models that somebody refused to release.")

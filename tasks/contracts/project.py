@@ -303,6 +303,14 @@ class Gate(Contract):
     )
 
 
+class Release(Contract):
+    """What happens with a candidate that the gate lets go."""
+
+    approval: Literal["none", "operator"] = Field(
+        "none", description="operator: it waits until a person approves or refuses it; until then the champion stays."
+    )
+
+
 class Compute(Contract):
     """What training runs on."""
 
@@ -339,6 +347,7 @@ class ProjectSpec(Contract):
     selection: Selection = Field(Selection(), description="How one candidate is chosen, on training rows only.")
     evaluation: Evaluation = Field(Evaluation(), description="What is measured on the test rows.")
     gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
+    release: Release = Field(Release(), description="What happens with a candidate that the gate lets go.")
     compute: Compute = Field(Compute(), description="What training runs on.")
     schedule: Schedule | None = Field(None, description="When retraining runs by itself; left out: only when asked.")
     seed: int = Field(0, description="Seed of everything that is random in training.")

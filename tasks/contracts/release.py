@@ -50,10 +50,34 @@ class VersionRef(Contract):
         return f"{self.project}@{self.number}"
 
 
+class ReportRef(Contract):
+    """The page that people read."""
+
+    page: ArtifactRef
+    label: str
+
+
+class Proposal(Contract):
+    """A version that may go and waits for a person: what the gate said of it, against which champion."""
+
+    project: Name
+    number: int
+    content: Digest
+    run_id: str = Field(description="The run that judged it first against this champion.")
+    verdict: Verdict
+    evaluation: EvaluationReport
+    report: ArtifactRef = Field(description="The version's page.")
+
+    @property
+    def label(self) -> str:
+        return f"{self.project}@{self.number}"
+
+
 class ReleaseOutcome(Contract):
     """What became of a verdict."""
 
     released: bool
+    proposal: Proposal | None = Field(None, description="Set where the version waits for a person.")
     version: str
     seq: int = Field(description="Sequence number of the champion after this.")
     detail: str = ""
@@ -73,12 +97,5 @@ class RunOutcome(Contract):
     fit: FitReport
     snapshot: Snapshot
     report: ArtifactRef | None = None
-    status: Literal["released", "held", "rejected", "unchanged", "dry_run"]
+    status: Literal["released", "waiting", "held", "rejected", "unchanged", "dry_run"]
     seconds: float
-
-
-class ReportRef(Contract):
-    """The page that people read."""
-
-    page: ArtifactRef
-    label: str

@@ -64,20 +64,28 @@ def decide(run: RunContext, scored: ScoredRows, fit: FitReport, champion: Champi
 
 
 def hold_if_withdrawn(verdict: Verdict, champion: ChampionRef) -> Verdict:
-    """Return HOLD for a model that somebody rolled back from, whatever its figures; any other verdict as it is."""
-    if verdict.decision != "PROMOTE" or verdict.candidate_content not in champion.withdrawn:
+    """Return HOLD for a model that somebody rolled back from or refused, whatever its figures; else the verdict."""
+    if verdict.decision != "PROMOTE":
         return verdict
+    if verdict.candidate_content in champion.withdrawn:
+        return _hold(verdict, "not withdrawn", "rolled back from")
+    if verdict.candidate_content in champion.refused:
+        return _hold(verdict, "not refused", "refused to release")
+    return verdict
+
+
+def _hold(verdict: Verdict, name: str, done: str) -> Verdict:
     check = GateCheck(
-        name="not withdrawn",
+        name=name,
         kind="integrity",
         status="inconclusive",
-        detail="somebody rolled back from this very model; `keepfit history` says why",
+        detail=f"somebody {done} this very model; `keepfit history` says why",
     )
     return verdict.model_copy(
         update={
             "decision": "HOLD",
             "checks": (check, *verdict.checks),
-            "summary": "It passes, but it is a model that somebody rolled back from.",
-            "next_step": "If it may serve again, release it by hand: keepfit promote VERSION --why …",
+            "summary": f"It passes, but it is a model that somebody {done}.",
+            "next_step": "If it may serve, release it by hand: keepfit promote VERSION --why …",
         }
     )

@@ -3,10 +3,11 @@
 import logging
 
 from infra.registry.records import Fencing
-from tasks.contracts.evaluation import Verdict
-from tasks.contracts.release import Manifest, ReleaseOutcome, ReportRef, VersionRef
+from tasks.contracts.evaluation import EvaluationReport, Verdict
+from tasks.contracts.release import Manifest, Proposal, ReleaseOutcome, ReportRef, VersionRef
 from tasks.contracts.runs import RunContext
 from tasks.policies import references_in, step
+from tasks.release.approval import APPROVAL, propose
 from tasks.release.versions import version_key
 from tasks.workbench import HTML, JSON, opened
 
@@ -36,7 +37,7 @@ def register(run: RunContext, manifest: Manifest, verdict: Verdict, page: Report
             key=version_key(manifest),
             manifest=stored,
             content=manifest.model.content,
-            payload={"report": page.page.model_dump(mode="json")},
+            payload={"report": page.page.model_dump(mode="json"), APPROVAL: bench.spec.release.approval},
             verdict=verdict.model_dump(mode="json"),
             decision=verdict.decision,
             test_digest=verdict.test_digest,
@@ -49,17 +50,27 @@ def register(run: RunContext, manifest: Manifest, verdict: Verdict, page: Report
 
 
 @step
-def release(run: RunContext, version: VersionRef, verdict: Verdict) -> ReleaseOutcome:
-    """Make the version champion where the verdict says so; otherwise the champion stays."""
+def release(
+    run: RunContext, version: VersionRef, verdict: Verdict, evaluation: EvaluationReport, page: ReportRef
+) -> ReleaseOutcome:
+    """Make the version champion where the verdict says so and no person is to be asked; else the champion stays."""
+    fencing = Fencing(run.run_id, run.project, run.fence)
     if verdict.decision != "PROMOTE":
         logger.info("%s is kept, not released", version.label)
-        return ReleaseOutcome(
-            released=False,
-            version=version.label,
-            seq=verdict.champion_seq,
-            detail=f"{verdict.decision}: {verdict.summary}",
-        )
+        detail = f"{verdict.decision}: {verdict.summary}"
+        return ReleaseOutcome(released=False, version=version.label, seq=verdict.champion_seq, detail=detail)
     with opened(run) as bench:
+        if bench.spec.release.approval == "operator":
+            asked = Proposal(
+                project=run.project,
+                number=version.number,
+                content=version.content,
+                run_id=run.run_id,
+                verdict=verdict,
+                evaluation=evaluation,
+                report=page.page,
+            )
+            return _wait(propose(fencing, asked))
         row = bench.registry.release(
             project=run.project,
             number=version.number,
@@ -67,11 +78,18 @@ def release(run: RunContext, version: VersionRef, verdict: Verdict) -> ReleaseOu
             kind="promote",
             why=verdict.summary,
             actor="gate",
-            fencing=Fencing(run.run_id, run.project, run.fence),
+            fencing=fencing,
             evidence=verdict.model_dump(mode="json"),
         )
     logger.info("%s is champion", version.label)
     return ReleaseOutcome(released=True, version=version.label, seq=row.seq)
+
+
+def _wait(proposal: Proposal) -> ReleaseOutcome:
+    logger.info("%s may go and waits for a person", proposal.label)
+    return ReleaseOutcome(
+        released=False, proposal=proposal, version=proposal.label, seq=proposal.verdict.champion_seq, detail="It waits."
+    )
 
 
 def next_label(project: str, manifest: Manifest) -> str:

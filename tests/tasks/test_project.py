@@ -75,6 +75,7 @@ FULL: dict[str, Any] = {
         "slices": [{"column": "shop", "values": ["a"]}], "slice_margin": 0.2, "min_slice_rows": 3,
         "budgets": {"latency_ms": 5, "size_mb": 0.5}, "max_test_uses": 9,
     },
+    "release": {"approval": "operator"},
     "compute": {"device": "gpu", "threads": 1, "fallback": "cpu"},
     "schedule": {"cron": "0 6 * * 1", "timezone": "Europe/Berlin"},
     "seed": 4,

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-from flows import artifacts
+from flows.artifacts import publishing, verdict
 from flows.retraining import retrain
 from tests.flows.cli.outcomes import make_outcome
 
@@ -15,12 +15,12 @@ def test_a_page_that_cannot_be_written_does_not_fail_a_run_that_is_done(monkeypa
     def refuse(*args, **kwargs):
         raise httpx.ConnectError("gone")
 
-    monkeypatch.setattr(artifacts.FlowRunContext, "get", object)
-    monkeypatch.setattr(artifacts, "render_markdown", lambda outcome: "text")
-    monkeypatch.setattr(artifacts, "create_markdown_artifact", refuse)
+    monkeypatch.setattr(publishing.FlowRunContext, "get", object)
+    monkeypatch.setattr(verdict, "_render_pictures", lambda evaluation: ["picture"])
+    monkeypatch.setattr(verdict, "create_markdown_artifact", refuse)
     with caplog.at_level(logging.WARNING, logger="flows"):
-        artifacts.publish_outcome(make_outcome(**KEPT))
-    assert "could not be put on the run's page: gone" in caplog.text
+        verdict.publish_outcome(make_outcome(**KEPT))
+    assert "the verdict could not be put on the run's page: gone" in caplog.text
 
 
 def test_a_time_without_a_zone_is_refused_before_the_run():

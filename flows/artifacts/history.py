@@ -1,0 +1,42 @@
+"""Who did what, when and why: each move of the champion and each refusal of a version, the newest first."""
+
+from prefect.artifacts import create_table_artifact
+
+from flows.artifacts.publishing import artifact_key, has_page, publishing
+from infra.registry.records import AuditRow, ReleaseRow
+from infra.workspace import open_workspace
+from tasks.release.approval import find_refusals
+
+SHOWN = 100
+
+
+def publish_history(project: str) -> None:
+    """Put the project's history as a table on the run's page."""
+    if not has_page():
+        return
+    with publishing("the history"):
+        registry = open_workspace().registry
+        moves = [(row.at, _tell_move(row)) for row in registry.history(project)]
+        refusals = [(row.at, _tell_refusal(row)) for row in find_refusals(project).values()]
+        rows = [row for _, row in sorted([*moves, *refusals], key=lambda entry: entry[0], reverse=True)]
+        champion = registry.champion(project)
+        now = f"{project}@{champion.version}" if champion.version else "nobody"
+        create_table_artifact(
+            rows[:SHOWN],
+            key=artifact_key(project, "history"),
+            description=f"Champion of {project}: {now}. Every release, rollback and refusal, the newest first.",
+        )
+
+
+def _tell_move(row: ReleaseRow) -> dict[str, str]:
+    before = f"{row.project}@{row.previous}" if row.previous else "nobody"
+    what = f"{row.kind} {row.project}@{row.version} (before: {before})"
+    return _row(row.actor, what, f"{row.at:%Y-%m-%d %H:%M:%S} UTC", row.why)
+
+
+def _tell_refusal(row: AuditRow) -> dict[str, str]:
+    return _row(row.actor, f"refuse {row.subject}", f"{row.at:%Y-%m-%d %H:%M:%S} UTC", str(row.detail["why"]))
+
+
+def _row(who: str, what: str, when: str, why: str) -> dict[str, str]:
+    return {"when": when, "who": who, "what": what, "why": why}

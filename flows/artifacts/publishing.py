@@ -1,0 +1,54 @@
+"""How an artifact gets on a run's page: where there is a run, and without ever failing it."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
+
+from infra.errors import KeepfitError
+
+logger = logging.getLogger(__name__)
+
+
+def has_page() -> bool:
+    """Return whether this is a flow run: without one there is no page to put anything on."""
+    return FlowRunContext.get() is not None
+
+
+@contextmanager
+def publishing(what: str) -> Iterator[None]:
+    """Let the body put something on the run's page; where it cannot, that is logged and fails nothing.
+
+    What the run did is done and in the ledger, whatever its page says.
+
+    Parameters
+    ----------
+    what
+        What is put there, for the log, e.g. "the verdict".
+    """
+    try:
+        yield
+    except (PrefectException, httpx.HTTPError, KeepfitError) as error:
+        logger.warning("%s could not be put on the run's page: %s", what, error)
+
+
+def artifact_key(project: str, kind: str) -> str:
+    """Return the key under which Prefect gathers all artifacts of a kind; it takes a-z, 0-9 and - alone."""
+    return f"{project.replace('_', '-')}-{kind}"
+
+
+def cell(text: object) -> str:
+    r"""Return the text for a cell of a Markdown table.
+
+    >>> cell("a|b\nc")
+    'a\\|b c'
+    """
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def figure(value: float | None) -> str:
+    """Return a number with four decimals; nothing for None."""
+    return "" if value is None else f"{value:.4f}"

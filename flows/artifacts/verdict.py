@@ -1,0 +1,95 @@
+"""The verdict on a candidate: its checks, its figures and its pictures, and the way to the version's full page."""
+
+import base64
+from collections.abc import Iterator
+from datetime import timedelta
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+
+from flows.artifacts.publishing import artifact_key, cell, figure, has_page, publishing
+from infra.artifacts.reference import ArtifactRef
+from infra.workspace import open_workspace
+from tasks.contracts.evaluation import EvaluationReport, GateCheck, Verdict
+from tasks.contracts.release import Proposal, RunOutcome
+
+LINK_LIFE = timedelta(days=7)
+"""As long as S3 lets a signed address live."""
+
+MARKS = {"pass": "✓", "inconclusive": "?", "fail": "✗"}
+
+
+def publish_outcome(outcome: RunOutcome) -> None:
+    """Put the verdict and the pictures on the run's page, and a link to the version's own."""
+    if not has_page():
+        return
+    title = outcome.version or outcome.project
+    _publish(outcome.project, title, outcome.verdict, outcome.evaluation)
+    if outcome.report and outcome.version:
+        publish_report(outcome.project, outcome.version, outcome.report)
+
+
+def publish_proposal(proposal: Proposal) -> None:
+    """Put what the gate said of a waiting version on the page of the run that asks for its approval."""
+    _publish(proposal.project, proposal.label, proposal.verdict, proposal.evaluation)
+    publish_report(proposal.project, proposal.label, proposal.report)
+
+
+def publish_report(project: str, label: str, report: ArtifactRef) -> None:
+    """Put a link to a version's page on the run's page; it works for LINK_LIFE."""
+    with publishing("the link to the report"):
+        link = open_workspace().store.link(report, LINK_LIFE)
+        create_link_artifact(
+            link,
+            link_text=f"The page of {label}",
+            key=artifact_key(project, "report"),
+            description=f"Everything about {label}: verdict, figures, pictures, data, lineage. "
+            f"The link works for {LINK_LIFE.days} days; `keepfit show {label} --page FILE` writes the page at any time.",
+        )
+
+
+def render_verdict(title: str, verdict: Verdict) -> Iterator[str]:
+    """Yield the verdict and its checks as lines of Markdown."""
+    yield f"# {verdict.decision}: {title}"
+    yield verdict.summary
+    yield ""
+    yield f"**Next:** {verdict.next_step}"
+    yield ""
+    yield "| | check | candidate | against | difference | interval | n |"
+    yield "|---|---|---|---|---|---|---|"
+    yield from (_check_line(check) for check in verdict.checks)
+    yield ""
+    yield from (f"- {check.name}: {check.detail}" for check in verdict.checks if check.status != "pass")
+
+
+def render_figures(evaluation: EvaluationReport) -> Iterator[str]:
+    """Yield the figures on the test rows as lines of Markdown."""
+    yield "| on the test rows | value | interval | champion | dummy baseline |"
+    yield "|---|---|---|---|---|"
+    champion = {metric.metric: metric.value for metric in evaluation.champion}
+    for metric, baseline in zip(evaluation.metrics, evaluation.baseline, strict=True):
+        between = f"{figure(metric.low)} to {figure(metric.high)}"
+        others = f"{figure(champion.get(metric.metric))} | {figure(baseline.value)}"
+        yield f"| {metric.metric} | {figure(metric.value)} | {between} | {others} |"
+
+
+def _publish(project: str, title: str, verdict: Verdict, evaluation: EvaluationReport) -> None:
+    with publishing("the verdict"):
+        lines = [*render_verdict(title, verdict), "", *render_figures(evaluation), *_render_pictures(evaluation)]
+        create_markdown_artifact(
+            "\n".join(lines), key=artifact_key(project, "verdict"), description=f"{title}: {verdict.summary}"
+        )
+
+
+def _render_pictures(evaluation: EvaluationReport) -> Iterator[str]:
+    store = open_workspace().store
+    for title, picture in evaluation.pictures.items():
+        data = base64.b64encode(store.read(picture)).decode()
+        yield ""
+        yield f"![{title}](data:image/png;base64,{data})"
+
+
+def _check_line(check: GateCheck) -> str:
+    figures = [figure(check.candidate), figure(check.champion), figure(check.difference)]
+    interval = "" if check.low is None or check.high is None else f"{figure(check.low)} to {figure(check.high)}"
+    # A slice is named after the data's values.
+    return f"| {MARKS[check.status]} | {cell(check.name)} | {' | '.join(figures)} | {interval} | {check.n or ''} |"
