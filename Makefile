@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed-from-lock
 
-.PHONY: help run test check bench format install lock clean
+.PHONY: help run up test check lint bench format install lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,12 +15,17 @@ run: install  ## install, then keep iris fit: data to released model
 test: install  ## the whole test suite, its servers included
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
-check: install  ## format, lint, types, import contracts, quick tests
+up: install  ## the production stack on this machine, in the foreground: Ctrl-C stops it
+	@$(BIN)/keepfit up
+
+check: lint  ## format, lint, types, import contracts, quick tests
+	@$(BIN)/pytest -n 2 -q -m "not servers and not engine and not end_to_end and not slow"
+
+lint: install  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -n 2 -q -m "not servers and not engine and not end_to_end and not slow"
 
 bench: install  ## every figure that the README claims
 	@$(BIN)/python -m benchmarks
