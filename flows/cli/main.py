@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-START, LOOK, ACT = "Every day", "Look", "Operate"
+START, LOOK, ACT, STACK = "Every day", "Look", "Operate", "Production stack on this machine"
 
 Project = Annotated[str, typer.Argument(help="Name of a folder under projects/.", show_default=False)]
 Version = Annotated[str, typer.Argument(help="A version, e.g. iris@7.", show_default=False)]
@@ -171,6 +171,59 @@ def doctor(as_json: AsJson = False) -> None:
     from flows.cli.doctor import examine
 
     examine(as_json=as_json)
+
+
+@app.command(rich_help_panel=STACK)
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
+    gpu_workers: Annotated[
+        int | None, typer.Option("--gpu-workers", help="Workers for gpu-pool; default one a GPU.", show_default=False)
+    ] = None,
+    cpu_workers: Annotated[
+        int | None, typer.Option("--cpu-workers", help="Workers for cpu-pool; default 1.", show_default=False)
+    ] = None,
+    new_ports: Annotated[bool, typer.Option("--new-ports", help="Choose other ports than last time.")] = False,
+) -> None:
+    """Start PostgreSQL, an S3 server, Prefect's server with its UI and workers, and deploy prefect.yaml.
+
+    Stays until Ctrl-C, which stops all of it. Run it again after anything died: it starts what is missing.
+    """
+    from flows.cli.stack import start
+    from infra.stack.planning import Wishes
+
+    start(Wishes(cpu_workers, gpu_workers, new_ports), detach=detach)
+
+
+@app.command(rich_help_panel=STACK)
+def down(
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete databases, artifacts, logs and credentials as well.")
+    ] = False,
+) -> None:
+    """Stop the stack in order; its data stays."""
+    from flows.cli.stack import stop as stop_stack
+
+    stop_stack(delete=delete_data)
+
+
+@app.command(rich_help_panel=STACK)
+def status(as_json: AsJson = False) -> None:
+    """Show each program of the stack; exit code 0 only when all of them run."""
+    from flows.cli.stack import show_status
+
+    show_status(as_json=as_json)
+
+
+@app.command(rich_help_panel=STACK)
+def logs(
+    name: Annotated[str, typer.Argument(help="A program, as `keepfit status` names it.", show_default=False)],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    lines: Annotated[int, typer.Option("-n", min=0, help="How many lines from the end.")] = 50,
+) -> None:
+    """Show the log of a program."""
+    from flows.cli.stack import show_logs
+
+    show_logs(name, lines=lines, keep_following=follow)
 
 
 def parse_time(text: str | None, option: str) -> datetime | None:

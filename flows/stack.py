@@ -1,0 +1,230 @@
+"""Bringing the local stack up and down: which program starts after which, and when it counts as ready."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+from flows.stack_registration import TOLD
+from infra.artifacts.store import open_store
+from infra.errors import KeepfitError, StoreError
+from infra.stack import postgres, seaweed
+from infra.stack.asking import ask_server
+from infra.stack.leftovers import end_leftovers, end_processes_of
+from infra.stack.logs import read_tail
+from infra.stack.planning import check_ports
+from infra.stack.program import MARKER, SERVER, STORES, WORKERS, Program
+from infra.stack.programs import list_programs
+from infra.stack.state import StackState, make_private_folder, write_private
+from infra.stack.supervision import Supervisor, SupervisorGone, answers, start_supervisor, write_configuration
+
+Tell = Callable[[str], None]
+
+PAUSE_S: Final = 0.2
+LIMITS_S: Final = {STORES: 90.0, SERVER: 180.0, WORKERS: 90.0}
+OTHER_PORT: Final = "End that program, or let keepfit choose other ports: `keepfit up --new-ports`."
+
+
+def bring_up(state: StackState, tell: Tell) -> list[str]:
+    """Start what does not run yet, and return the names of what was started.
+
+    Raises
+    ------
+    KeepfitError
+        A program does not start; the others keep running.
+    """
+    os.environ.update(state.environment())  # for the look into the store
+    programs = list_programs(state)
+    prepare(state, programs)
+    supervisor = find_supervisor(state, programs, tell)
+    started: list[str] = []
+    for stage in (STORES, SERVER):
+        started += start_programs(state, supervisor, [p for p in programs if p.stage == stage], tell)
+        if stage == STORES and "postgres" in started:
+            postgres.make_databases(state)
+    deploy_flows(state, tell, anew="prefect-server" in started)
+    started += start_programs(state, supervisor, [p for p in programs if p.stage == WORKERS], tell)
+    return started
+
+
+def prepare(state: StackState, programs: Iterable[Program]) -> None:
+    """Make the folders and files that the programs need; what is there stays."""
+    for program in programs:
+        if program.name != "postgres":
+            make_private_folder(program.folder)
+    postgres.prepare_postgres(state)
+    seaweed.prepare_seaweed(state)
+
+
+def find_supervisor(state: StackState, programs: tuple[Program, ...], tell: Tell) -> Supervisor:
+    """Return the running supervisor, brought up to date, or a new one after the leftovers of an earlier one ended."""
+    if answers(state):
+        supervisor = Supervisor(state)
+        write_configuration(state, programs)
+        supervisor.reload()
+        return supervisor
+    clean_up(state, programs, tell)
+    return start_supervisor(state, programs)
+
+
+def clean_up(state: StackState, programs: tuple[Program, ...], tell: Tell) -> None:
+    """End what a supervisor that was killed left behind."""
+    ended = end_leftovers(state, programs)
+    if ended:
+        tell(f"ended what an earlier start left behind: {', '.join(ended)}")
+    seaweed.remove_sockets(state)
+
+
+def start_programs(state: StackState, supervisor: Supervisor, programs: list[Program], tell: Tell) -> list[str]:
+    """Start these programs together, wait until each is ready, and return the names of those that did not run."""
+    began = time.monotonic()
+    statuses = supervisor.statuses()
+    missing = [p for p in programs if p.name not in statuses or not statuses[p.name].up]
+    for program in missing:
+        if program.name not in statuses or not statuses[program.name].pid:
+            check_ports(program, OTHER_PORT)
+        supervisor.start(program.name)
+    for program in programs:
+        wait_until_ready(state, supervisor, program)
+        if program in missing:
+            tell(f"{program.name} is ready  ({time.monotonic() - began:.1f} s)")
+    return [program.name for program in missing]
+
+
+def wait_until_ready(state: StackState, supervisor: Supervisor, program: Program) -> None:
+    """Return when the program does its work.
+
+    Raises
+    ------
+    KeepfitError
+        It does not in time, or the supervisor gave up on it; with the last lines of its log.
+    """
+    give_up = time.monotonic() + LIMITS_S[program.stage]
+    while True:
+        status = supervisor.statuses()[program.name]
+        if status.state in {"RUNNING", "STARTING"} and is_ready(state, program, status.since):
+            return
+        if status.state == "FATAL" or time.monotonic() > give_up:
+            tail = "\n".join(f"         | {line}" for line in read_tail(state, program.name, 8))
+            raise KeepfitError(
+                f"{program.name} does not start ({status.state.lower()}: {status.detail}). Its log ends:\n{tail}",
+                remedy=f"`keepfit logs {program.name}` shows all of it; `keepfit up` tries again.",
+            )
+        time.sleep(PAUSE_S)
+
+
+def is_ready(state: StackState, program: Program, since: datetime | None) -> bool:
+    """Return whether a program that runs does its work: an answer from each, a put to the store, a worker's beat."""
+    if program.name == "postgres":
+        return postgres.is_ready(state)
+    if program.name == "seaweed":
+        return _takes_a_put()
+    if program.stage == SERVER:
+        return ask_server(state, "/ready") is not None
+    pool = next(worker.pool for worker in state.workers if worker.name == program.name)
+    seen = ask_server(state, f"/work_pools/{pool}/workers/filter", {"limit": 200}) or []
+    beats = [w["last_heartbeat_time"] for w in seen if w["name"] == program.name and w["last_heartbeat_time"]]
+    return any(since is None or datetime.fromisoformat(beat) >= since for beat in beats)
+
+
+def _takes_a_put() -> bool:
+    try:
+        open_store(os.environ["KEEPFIT_STORE_URL"], 5.0).probe()
+    except StoreError:
+        return False
+    return True
+
+
+def deploy_flows(state: StackState, tell: Tell, *, anew: bool) -> None:
+    """Register pools, deployments and automations, in a process that sees the stack as any client does.
+
+    Skipped where the server stayed up and nothing that is deployed has changed.
+    """
+    done = state.folder / "deployed"
+    digest = _digest_deployed(state)
+    if not anew and done.exists() and done.read_text() == digest:
+        return
+    began = time.monotonic()
+    tell("registering pools, deployments and automations …")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {
+        **state.environment(),
+        MARKER: str(state.folder),
+        "PREFECT_HOME": str(state.folder / "deploying"),
+        "KEEPFIT_PROJECTS": str(state.projects),
+        "KEEPFIT_CHECKOUT": str(state.checkout),
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        "DO_NOT_TRACK": "1",
+    }
+    gpu_slots = sum(worker.gpu is not None for worker in state.workers)
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "flows.stack_registration",
+        str(state.checkout),
+        str(cpu_slots()),
+        str(gpu_slots),
+    ]
+    _run_told(state, command, environment, tell)
+    write_private(done, digest)
+    tell(f"deployed prefect.yaml  ({time.monotonic() - began:.1f} s)")
+
+
+def _run_told(state: StackState, command: list[str], environment: dict[str, str], tell: Tell) -> None:
+    log = state.logs / "deploy.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            command, env=environment, cwd=state.checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            output.write(line)
+            if line.startswith(TOLD):
+                tell(line.removeprefix(TOLD).rstrip())
+    if process.returncode:
+        tail = "\n".join(f"         | {line}" for line in read_tail(state, "deploy", 12))
+        raise KeepfitError(f"prefect.yaml could not be deployed:\n{tail}", remedy=f"The whole of it is in {log}.")
+
+
+def cpu_slots() -> int:
+    """Return how many retrainings may run at once: one a core that this process may use."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+def _digest_deployed(state: StackState) -> str:
+    parts = (state.checkout / "prefect.yaml").read_bytes(), repr(state.workers).encode(), str(cpu_slots()).encode()
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def bring_down(state: StackState, tell: Tell) -> None:
+    """Stop all in order: workers with what they run, the server, the stores, the supervisor; no process stays."""
+    programs = list_programs(state)
+    if answers(state):
+        try:
+            _stop_in_order(state, Supervisor(state), programs, tell)
+        except SupervisorGone:
+            tell("the supervisor ended meanwhile")
+    clean_up(state, programs, tell)
+
+
+def _stop_in_order(state: StackState, supervisor: Supervisor, programs: tuple[Program, ...], tell: Tell) -> None:
+    known = supervisor.statuses()
+    for program in reversed(programs):
+        if program.name in known:
+            began = time.monotonic()
+            was_up = bool(known[program.name].pid)
+            supervisor.stop(program.name)
+            # Flow runs are in sessions of their own: they end here, while server and stores still take their word.
+            end_processes_of(state, {program.name: program.stop_signal})
+            if was_up:
+                tell(f"{program.name} stopped  ({time.monotonic() - began:.1f} s)")
+    supervisor.shut_down()
+    while answers(state):
+        time.sleep(PAUSE_S)

@@ -1,0 +1,87 @@
+"""Processes of a stack that have no supervisor any more, found by the marker in their environment, ended in order."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from infra.stack.program import MARKER, Program
+from infra.stack.state import StackState
+
+GRACE_S: Final = 10.0
+SUPERVISOR_GRACE_S: Final = 60.0
+"""A supervisor that gets a signal stops its programs first."""
+
+NAME: Final = "SUPERVISOR_PROCESS_NAME"
+"""Set by the supervisor for each program, and inherited by what that starts."""
+
+
+def find_processes(state: StackState) -> dict[psutil.Process, str]:
+    """Return every process of this stack with the name of its program; '' for the supervisor and others."""
+    found: dict[psutil.Process, str] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            name = _name_program(process, state)
+            if name is not None and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found[process] = name
+    return found
+
+
+def _name_program(process: psutil.Process, state: StackState) -> str | None:
+    try:
+        environment = process.environ()
+    except psutil.AccessDenied:
+        # Root without the right to trace: only what a command line shows.
+        data = str(state.postgres_home / "postgres")
+        return "postgres" if Path(data) != state.folder / "postgres" and data in process.cmdline() else None
+    if environment.get(MARKER) != str(state.folder):
+        return None
+    return environment.get(NAME, "")
+
+
+def end_leftovers(state: StackState, programs: Iterable[Program]) -> list[str]:
+    """End what an earlier supervisor left behind, flow runs and workers first, stores last; return their names."""
+    found = find_processes(state)
+    supervisors = [p for p, name in found.items() if not name]
+    _end(supervisors, "TERM", SUPERVISOR_GRACE_S)
+    stages: dict[str, tuple[int, str]] = {p.name: (p.stage, p.stop_signal) for p in programs}
+    ended = sorted({name or "supervisor" for name in found.values()})
+    for stage in sorted({stage for stage, _ in stages.values()}, reverse=True):
+        names = {name: how for name, (at, how) in stages.items() if at == stage}
+        end_processes_of(state, names)
+    # What is left bears the name of a program that is no longer planned.
+    _end(find_processes(state), "TERM", GRACE_S)
+    return ended
+
+
+def end_processes_of(state: StackState, names: dict[str, str]) -> None:
+    """End the processes of these programs, each with its signal; what they started, flow runs included, with them."""
+    for name, how in names.items():
+        processes = [process for process, owner in find_processes(state).items() if owner == name]
+        roots = [process for process in processes if _parent(process) not in processes]
+        _end(roots, how, GRACE_S)
+        _end((p for p, owner in find_processes(state).items() if owner == name), "TERM", GRACE_S)
+
+
+def _parent(process: psutil.Process) -> psutil.Process | None:
+    try:
+        return process.parent()
+    except psutil.Error:
+        return None
+
+
+def _end(processes: Iterable[psutil.Process], how: str, grace_s: float) -> None:
+    """Send the signal, wait, and kill what is still there."""
+    asked = list(processes)
+    for process in asked:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(signal.Signals[f"SIG{how}"])
+    _, alive = psutil.wait_procs(asked, timeout=grace_s)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=grace_s)

