@@ -19,7 +19,7 @@ from infra.stack.logs import read_tail
 from infra.stack.planning import check_ports
 from infra.stack.program import MARKER, SERVER, STORES, WORKERS, Program
 from infra.stack.programs import list_programs
-from infra.stack.state import StackState, make_private_folder, write_private
+from infra.stack.state import StackState, enter_environment, make_private_folder, write_private
 from infra.stack.supervision import Supervisor, SupervisorGone, answers, start_supervisor, write_configuration
 
 Tell = Callable[[str], None]
@@ -37,7 +37,7 @@ def bring_up(state: StackState, tell: Tell) -> list[str]:
     KeepfitError
         A program does not start; the others keep running.
     """
-    os.environ.update(state.environment())  # for the look into the store
+    enter_environment(state)  # for the look into the store
     programs = list_programs(state)
     prepare(state, programs)
     supervisor = find_supervisor(state, programs, tell)

@@ -6,6 +6,7 @@ from hypothesis import settings
 
 from tests.servers.postgres import *  # noqa: F403
 from tests.servers.seaweed import *  # noqa: F403
+from tests.servers.stack import *  # noqa: F403
 
 # No deadline: the first example often pays for an import. `make test` looks at the same examples each time, so that a
 # newcomer's run tells of the code and not of luck; HYPOTHESIS_PROFILE=explore looks for new ones.

@@ -27,6 +27,9 @@ app = typer.Typer(
 
 START, LOOK, ACT, STACK = "Every day", "Look", "Operate", "Production stack on this machine"
 
+OF_THE_STACK = ("up", "down", "status", "logs")
+"""Every other command uses the running stack of its KEEPFIT_HOME by itself."""
+
 Project = Annotated[str, typer.Argument(help="Name of a folder under projects/.", show_default=False)]
 Version = Annotated[str, typer.Argument(help="A version, e.g. iris@7.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -35,11 +38,16 @@ Why = Annotated[str, typer.Option("--why", help="The reason; kept for ever.", sh
 
 @app.callback()
 def options(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all log lines.")] = False,
 ) -> None:
     """Read the options that stand before the command."""
     if debug:
         os.environ["KEEPFIT_DEBUG"] = "1"
+    if context.invoked_subcommand not in OF_THE_STACK and not {"-h", "--help"} & set(sys.argv):
+        from flows.cli.adoption import adopt_stack
+
+        adopt_stack()
 
 
 @app.command(rich_help_panel=START)

@@ -69,10 +69,14 @@ def plan_stack(home: Path, projects: Path, wishes: Wishes) -> StackState:
     now = {"workers": workers, "checkout": find_checkout(), "projects": projects.resolve()}
     if before is None:
         identity = secrets.token_hex(6)
-        made = {"id": identity, "ports": choose_ports(), "postgres_home": choose_home(folder, identity)}
+        made = {
+            "id": identity,
+            "ports": choose_ports(usual=not wishes.new_ports),
+            "postgres_home": choose_home(folder, identity),
+        }
         return StackState(**made, **now, runtime=_choose_runtime(folder), folder=folder).save()
     runtime = before.runtime if _is_private(before.runtime) else _choose_runtime(folder)
-    ports = choose_ports() if wishes.new_ports else before.ports
+    ports = choose_ports(usual=False) if wishes.new_ports else before.ports
     return before.model_copy(update={**now, "runtime": runtime, "ports": ports}).save()
 
 

@@ -15,12 +15,18 @@ FIRST, LAST = 20_000, 30_000
 """Below the range from which systems take ports for outgoing connections, with the partner above free as well."""
 
 
-def choose_ports() -> Ports:
-    """Return free ports, each with a free partner GRPC_OFFSET higher; Prefect's is its usual one where that is free."""
+def choose_ports(*, usual: bool) -> Ports:
+    """Return free ports, each with a free partner GRPC_OFFSET higher.
+
+    Parameters
+    ----------
+    usual
+        Whether Prefect's is to be its usual one, where that is free.
+    """
     with contextlib.ExitStack() as held:
         names = [name for name in Ports.model_fields if name != "prefect"]
         chosen = {name: _hold_pair(held) for name in names}
-        prefect = PREFECT_UI if is_free(PREFECT_UI) else _hold_pair(held)
+        prefect = PREFECT_UI if usual and is_free(PREFECT_UI) else _hold_pair(held)
     return Ports(prefect=prefect, **chosen)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from infra.stack.state import LOOPBACK
+from infra.stack.state import CONFLICTING, LOOPBACK
 
 MARKER: Final = "KEEPFIT_STACK"
 """In the environment of every process of a stack, flow runs included: whose it is, also after its supervisor died."""
@@ -37,7 +37,11 @@ def complete_environment(program: Program) -> dict[str, str]:
     """Return the environment that a program starts with: its own, and what it may see of this process."""
     if program.inherits:
         # Somebody's own Prefect profile or key must not lead a worker to another server.
-        seen = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        seen = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PREFECT_") and name not in CONFLICTING
+        }
     else:
         seen = {name: os.environ[name] for name in PASSED if name in os.environ}
     spared = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK)))

@@ -164,6 +164,17 @@ def load_state(folder: Path) -> StackState | None:
         ) from None
 
 
+CONFLICTING: Final = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL")
+"""Beside the stack's own credentials these would spoil them."""
+
+
+def enter_environment(state: StackState) -> None:
+    """Let this process be a client of the stack."""
+    for name in CONFLICTING:
+        os.environ.pop(name, None)
+    os.environ.update(state.environment())
+
+
 class StackFile(BaseModel):
     """The file as it lies on disk: any JSON object; the state itself checks the rest."""
 
