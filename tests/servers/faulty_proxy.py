@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 REQUEST = re.compile(rb"(GET|PUT|POST|HEAD|DELETE) (\S+) HTTP/1\.1\r\n")
@@ -23,6 +24,10 @@ class Fault:
 
     def takes(self, request_line: str) -> bool:
         return self.fired < self.times and re.search(self.match, request_line) is not None
+
+    def choose(self, request_line: str) -> "Fault | None":
+        """Return the fault that this request meets."""
+        return self if self.takes(request_line) else None
 
     def fire(self) -> None:
         with self.lock:
@@ -126,6 +131,41 @@ class Trickle(Fault):
         return None
 
 
+@dataclass
+class Weather(Fault):
+    """One fault after another, each as soon as a request fits it, with calm requests in between."""
+
+    match: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    calm_requests: int = 2
+    _calm: int = 0
+
+    def choose(self, request_line: str) -> Fault | None:
+        with self.lock:
+            self._calm += 1
+            waiting = (one for one in self.faults if one.takes(request_line))
+            chosen = next(waiting, None) if self._calm > self.calm_requests else None
+            if chosen is not None:
+                self._calm = 0
+        return chosen
+
+
+@dataclass
+class LoseFirstReply(LoseReply):
+    """The answer to the first request of each line is lost."""
+
+    seen: set[str] = field(default_factory=set)
+
+    def takes(self, request_line: str) -> bool:
+        with self.lock:
+            new = request_line not in self.seen
+            self.seen.add(request_line)
+        return new and super().takes(request_line)
+
+
+AnyFault = TypeVar("AnyFault", bound=Fault)
+
+
 class FaultyProxy:
     """Forwards to `endpoint` as it is, except for the requests that `fault` takes."""
 
@@ -144,13 +184,14 @@ class FaultyProxy:
         return f"http://{host}:{port}"
 
     @contextmanager
-    def breaking(self, fault: Fault) -> Iterator[Fault]:
+    def breaking(self, fault: AnyFault) -> Iterator[AnyFault]:
         """Break requests with `fault` for a while; its never firing would make the test worthless, so it fails it."""
         self.fault = fault
         self.requests.clear()
         try:
             yield fault
-            assert fault.fired > 0, f"the fault never fired; requests: {self.requests}"
+            never = [one for one in getattr(fault, "faults", [fault]) if not one.fired]
+            assert not never, f"{never} never fired; requests: {self.requests}"
         finally:
             self.fault = None
 
@@ -179,7 +220,7 @@ class FaultyProxy:
                     line = f"{found[1].decode()} {found[2].decode()}"
                     self.requests.append(line)
                     fault = self.fault
-                    connection.begin(fault if fault is not None and fault.takes(line) else None)
+                    connection.begin(fault.choose(line) if fault is not None else None)
                     if connection.fault is not None and not connection.fault.on_request(client):
                         break
                 server.sendall(data)
