@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-START, LOOK, ACT, STACK = "Every day", "Look", "Operate", "Production stack on this machine"
+START, LOOK, ACT, STACK, SERVER = "Every day", "Look", "Operate", "Production stack on this machine", "Prefect server"
 
 OF_THE_STACK = ("up", "down", "status", "logs")
 """Every other command uses the running stack of its KEEPFIT_HOME by itself."""
@@ -171,6 +171,73 @@ def rerun(version: Version, as_json: AsJson = False) -> None:
     from flows.cli.rerunning import rerun_version
 
     rerun_version(version, as_json=as_json)
+
+
+@app.command(rich_help_panel=SERVER)
+def deploy(
+    cpu_slots: Annotated[
+        int | None,
+        typer.Option(
+            "--cpu-slots", min=1, help="Runs at once on CPUs; default as it is, 2 at first.", show_default=False
+        ),
+    ] = None,
+    gpu_slots: Annotated[
+        int | None,
+        typer.Option(
+            "--gpu-slots", min=1, help="Runs at once on GPUs; default as it is, 1 at first.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring prefect.yaml to the Prefect server: pools, queues, deployments, automations. What is paused stays paused."""
+    from flows.cli.deployments import deploy_checkout
+
+    deploy_checkout(cpu_slots, gpu_slots, as_json=as_json)
+
+
+@app.command(rich_help_panel=SERVER)
+def trigger(  # noqa: PLR0917 - typer reads options from the signature
+    project: Project,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Data as known at this time (ISO 8601; UTC unless it says otherwise).")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the run.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but register and release nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the steps, and end as `keepfit run` ends.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --wait: exit with 4 unless a model was released or nothing changed.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a project's retraining on the workers of the Prefect server. Ctrl-C stops the waiting only."""
+    from flows.cli.triggering import trigger_project
+
+    when = parse_time(as_of, "--as-of")
+    trigger_project(project, when, reason, dry_run=dry_run, wait=wait, strict=strict, as_json=as_json)
+
+
+@app.command(rich_help_panel=SERVER)
+def pause(project: Project, as_json: AsJson = False) -> None:
+    """Stop a project's schedule; runs by hand go on."""
+    from flows.cli.deployments import switch_schedules
+
+    switch_schedules(project, active=False, as_json=as_json)
+
+
+@app.command(rich_help_panel=SERVER)
+def resume(project: Project, as_json: AsJson = False) -> None:
+    """Start a project's schedule again, and say when it runs next."""
+    from flows.cli.deployments import switch_schedules
+
+    switch_schedules(project, active=True, as_json=as_json)
+
+
+@app.command(rich_help_panel=ACT)
+def sweep(as_json: AsJson = False) -> None:
+    """End what died without a word, and delete what nothing names. Deployed, it runs by itself every ten minutes."""
+    from flows.cli.deployments import sweep_here
+
+    sweep_here(as_json=as_json)
 
 
 @app.command(rich_help_panel=ACT)

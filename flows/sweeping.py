@@ -1,0 +1,147 @@
+"""The sweeper: ends what died without a word, in the registry and in Prefect, and removes what nothing names.
+
+Each part looks first and acts on what it still finds then, so two sweeps at once do no harm. The registry's ledger is the
+truth; Prefect's view is brought to it, never the other way round.
+"""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
+from prefect.states import Completed
+from pydantic import Field
+
+from flows.orchestrator import reach_orchestrator
+from flows.reconciling import cancel_children, crash_stuck, reconcile
+from flows.runs import actor_name
+from infra.artifacts.reference import FRESH_FOR
+from infra.artifacts.store import BlobStore
+from infra.registry.reading import BLOB_PAGE
+from infra.registry.registry import Registry
+from infra.workspace import open_workspace
+from tasks.contracts.frozen import Contract
+
+logger = logging.getLogger(__name__)
+
+GRACE = timedelta(hours=48)
+"""A blob younger than this may yet be named; much longer than FRESH_FOR, which a put makes sure of."""
+PENDING = timedelta(minutes=10)
+"""No worker takes so long to start a process; a pool that pulls large images may need more."""
+
+
+class SweepReport(Contract):
+    """What a sweep found and put right."""
+
+    crashed: tuple[str, ...] = Field((), description="Runs that had died, ended as crashed in the registry.")
+    stuck: tuple[str, ...] = Field((), description="Flow runs that never got going, ended as crashed.")
+    cancelled: tuple[str, ...] = Field((), description="Trainings whose run had ended, cancelled.")
+    reconciled: tuple[str, ...] = Field((), description="Flow runs brought to the state that the registry has.")
+    orphans: int = Field(0, description="Blobs that nothing named, deleted.")
+    orphan_bytes: int = Field(0, description="Their size.")
+    leftovers: int = Field(0, description="Unfinished writes of dead writers, removed.")
+
+    @property
+    def found_nothing(self) -> bool:
+        return self == SweepReport()
+
+    def lines(self) -> list[str]:
+        """Return one sentence for each kind of thing that was found; one that says so where nothing was."""
+        if self.found_nothing:
+            return ["Nothing was dead, stuck or left over."]
+        named = (
+            ("ended {} dead run(s) in the registry", self.crashed),
+            ("ended {} flow run(s) that never got going", self.stuck),
+            ("cancelled {} training(s) whose run had ended", self.cancelled),
+            ("brought {} flow run(s) to the state in the registry", self.reconciled),
+        )
+        lines = [f"{said.format(len(names))}: {', '.join(names)}" for said, names in named if names]
+        if self.orphans:
+            lines.append(f"deleted {self.orphans} blob(s) that nothing named, {self.orphan_bytes:,} bytes")
+        if self.leftovers:
+            lines.append(f"removed {self.leftovers} unfinished write(s)")
+        return lines
+
+
+@flow(name="sweep", flow_run_name="sweep", persist_result=False, validate_parameters=True)
+def sweep(pending_minutes: int = 10, grace_hours: int = 48) -> State[SweepReport]:
+    """End what died without a word and remove what nothing names.
+
+    Parameters
+    ----------
+    pending_minutes
+        A flow run that is pending for longer is ended.
+    grace_hours
+        A blob that nothing names is deleted once it is older.
+    """
+    with reach_orchestrator() as client:
+        report = sweep_all(client, timedelta(minutes=pending_minutes), timedelta(hours=grace_hours))
+    publish(report)
+    return Completed(message="; ".join(report.lines()), data=report)
+
+
+def sweep_all(client: SyncPrefectClient | None, pending: timedelta = PENDING, grace: timedelta = GRACE) -> SweepReport:
+    """Return what was found and put right; without a client Prefect is left alone."""
+    place = open_workspace()
+    crashed = place.registry.end_dead_runs(f"sweep by {actor_name()}")
+    report = SweepReport(crashed=tuple(f"{run.project} {run.run_id}" for run in crashed))
+    if client is not None:
+        # Reconciled first: what the registry knows of a run is worth more than how long it seems to hang.
+        reconciled = reconcile(client, place.registry)
+        cancelled = cancel_children(client, place.registry)
+        stuck = crash_stuck(client, pending)
+        report = report.model_copy(update={"reconciled": reconciled, "cancelled": cancelled, "stuck": stuck})
+    orphans, size_bytes = delete_orphans(place.store, place.registry, grace)
+    leftovers = place.store.clear_partial(grace)
+    report = report.model_copy(update={"orphans": orphans, "orphan_bytes": size_bytes, "leftovers": leftovers})
+    for line in report.lines():
+        logger.info("%s", line)
+    return report
+
+
+def delete_orphans(store: BlobStore, registry: Registry, grace: timedelta) -> tuple[int, int]:
+    """Return how many blobs that nothing names were deleted, and their bytes.
+
+    Only blobs that no run in flight can have put: those are younger than the run, less FRESH_FOR. What is left of a
+    race, somebody who puts the same bytes between the second look and the deletion, lasts a millisecond once in `grace`.
+    """
+    limit = _oldest_wanted(registry, grace)
+    suspects = _find_unnamed(store, registry, limit)
+    if not suspects:
+        return 0, 0
+    deleted = size_bytes = 0
+    for blob in store.list_blobs():  # once more: a put since then has made its blob young again
+        if blob.digest in suspects and blob.modified_at < limit and not registry.knows_blob(blob.digest):
+            store.delete(blob.digest)
+            deleted, size_bytes = deleted + 1, size_bytes + blob.size_bytes
+    return deleted, size_bytes
+
+
+def _oldest_wanted(registry: Registry, grace: timedelta) -> datetime:
+    started = [run.started_at for run in registry.runs(state="running", limit=10_000)]
+    return min([datetime.now(UTC) - max(grace, FRESH_FOR), *(moment - FRESH_FOR for moment in started)])
+
+
+def _find_unnamed(store: BlobStore, registry: Registry, limit: datetime) -> set[str]:
+    suspects: set[str] = set()
+    page: set[str] = set()
+    for blob in store.list_blobs():
+        if blob.modified_at < limit:
+            page.add(blob.digest)
+        if len(page) == BLOB_PAGE:
+            suspects |= page - registry.known_among(page)
+            page = set()
+    return suspects | (page - registry.known_among(page))
+
+
+def publish(report: SweepReport) -> None:
+    """Put the report on the run's page; one that cannot be written there is in the log."""
+    text = "\n".join(["# Sweep", *(f"- {line}" for line in report.lines())])
+    try:
+        create_markdown_artifact(text, key="sweep", description="What the sweeper found and put right.")
+    except (PrefectException, httpx.HTTPError) as error:
+        logger.warning("the report could not be put on the run's page: %s", error)
