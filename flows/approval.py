@@ -1,6 +1,7 @@
 """Asking a person: a run that suspends with a form and the gate's evidence, and then releases or refuses a version."""
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -16,9 +17,11 @@ from prefect.states import Completed, Failed
 from pydantic import Field, StringConstraints
 
 from flows.artifacts.history import publish_history
-from flows.artifacts.verdict import publish_proposal, render_figures, render_verdict
+from flows.artifacts.publishing import figure
+from flows.artifacts.verdict import publish_proposal, render_checks
 from flows.forms import Label, Person, Reason, explained
 from infra.errors import KeepfitError
+from tasks.contracts.evaluation import EvaluationReport
 from tasks.contracts.release import Proposal
 from tasks.release.approval import (
     Settlement,
@@ -89,16 +92,25 @@ def _ask(proposal: Proposal) -> Decision:
 
 
 def describe(proposal: Proposal) -> str:
-    """Return the gate's evidence as the text above the form."""
-    champion = proposal.verdict.champion or "nobody yet"
-    lines = [*render_verdict(proposal.label, proposal.verdict), "", *render_figures(proposal.evaluation), ""]
+    """Return the gate's evidence as the text above the form, which is a narrow column."""
+    verdict = proposal.verdict
+    champion = f"{verdict.champion} stays champion" if verdict.champion else f"{proposal.project} has no champion"
+    lines = [f"# May {proposal.label} go?", verdict.summary, "", *render_checks(verdict), ""]
+    lines += [f"- {line}" for line in _tell_figures(proposal.evaluation)]
     lines += [
-        f"Champion now: **{champion}**. Until you decide it stays. "
-        f"Nobody decides within {PATIENCE.days} days: {proposal.label} is not released.",
         "",
-        "Pictures and the full report are among this run's artifacts.",
+        f"Until somebody decides, {champion}; after {PATIENCE.days} days without a decision too.",
+        "Pictures and the whole report are among this run's artifacts.",
     ]
     return "\n".join(lines)
+
+
+def _tell_figures(evaluation: EvaluationReport) -> Iterator[str]:
+    champion = {metric.metric: metric.value for metric in evaluation.champion}
+    for metric, dummy in zip(evaluation.metrics, evaluation.baseline, strict=True):
+        now = f", champion {figure(champion[metric.metric])}" if metric.metric in champion else ""
+        between = f"[{figure(metric.low)}, {figure(metric.high)}]"
+        yield f"{metric.metric} on {metric.n:,} test rows: {figure(metric.value)} {between}{now}, dummy {figure(dummy.value)}"
 
 
 def _end(settled: Settlement) -> State[Any]:

@@ -15,6 +15,7 @@ from flows.artifacts.validation import publish_refused_data, publish_validation
 from flows.artifacts.verdict import publish_outcome
 from flows.dispatch import train_where_asked
 from flows.forms import ProjectChoice, explained
+from flows.progress import showing_stages
 from flows.runs import OpenRun, finish, running
 from infra.errors import Conflict, DataError
 from infra.settings import load_settings
@@ -72,7 +73,7 @@ def retrain(
     loaded = load_project(load_settings().projects, project)
     trigger = _with_window(trigger or Trigger())
     parameters = {"as_of": as_of and as_of.isoformat(), "dry_run": dry_run}
-    with running(loaded, "retrain", trigger, as_of, parameters) as run:
+    with running(loaded, "retrain", trigger, as_of, parameters) as run, showing_stages(project):
         outcome = _retrain(run, dry_run=dry_run)
         outcome = outcome.model_copy(update={"seconds": time.perf_counter() - started})
         finish(run, outcome)

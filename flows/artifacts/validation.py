@@ -20,7 +20,7 @@ def publish_validation(project: str, report: ValidationReport, *, refused: bool 
         return
     with publishing("the validation result"):
         create_markdown_artifact(
-            "\n".join(_render(project, report, refused=refused)),
+            "\n".join(_render(project, report)),
             key=artifact_key(project, "validation"),
             description=_summarise(report, refused=refused),
         )
@@ -43,10 +43,8 @@ def _summarise(report: ValidationReport, *, refused: bool) -> str:
     return f"Accepted: {report.accepted_rows:,} of {rows:,} rows go on, {report.quarantined_rows:,} are set aside."
 
 
-def _render(project: str, report: ValidationReport, *, refused: bool) -> Iterator[str]:
+def _render(project: str, report: ValidationReport) -> Iterator[str]:
     yield f"# The data of {project}"
-    yield _summarise(report, refused=refused)
-    yield ""
     yield f"Snapshot `{report.snapshot}`"
     yield ""
     yield from (f"- **Look:** {' '.join(warning.split())}" for warning in report.warnings)

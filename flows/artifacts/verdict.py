@@ -61,6 +61,19 @@ def render_verdict(title: str, verdict: Verdict) -> Iterator[str]:
     yield from (f"- {check.name}: {check.detail}" for check in verdict.checks if check.status != "pass")
 
 
+def render_checks(verdict: Verdict) -> Iterator[str]:
+    """Yield each check as a line of its own, for where a table would be too wide."""
+    for check in verdict.checks:
+        seen = [figure(check.candidate), f"against {figure(check.champion)}" if check.champion is not None else ""]
+        if check.difference is not None:
+            seen.append(f"difference {figure(check.difference)}")
+        if check.low is not None and check.high is not None:
+            seen.append(f"[{figure(check.low)}, {figure(check.high)}]")
+        seen.append(f"n {check.n}" if check.n else "")
+        figures = ", ".join(word for word in seen if word)
+        yield f"- {MARKS[check.status]} **{cell(check.name)}**{f': {figures}' if figures else ''}"
+
+
 def render_figures(evaluation: EvaluationReport) -> Iterator[str]:
     """Yield the figures on the test rows as lines of Markdown."""
     yield "| on the test rows | value | interval | champion | dummy baseline |"
@@ -75,9 +88,9 @@ def render_figures(evaluation: EvaluationReport) -> Iterator[str]:
 def _publish(project: str, title: str, verdict: Verdict, evaluation: EvaluationReport) -> None:
     with publishing("the verdict"):
         lines = [*render_verdict(title, verdict), "", *render_figures(evaluation), *_render_pictures(evaluation)]
-        create_markdown_artifact(
-            "\n".join(lines), key=artifact_key(project, "verdict"), description=f"{title}: {verdict.summary}"
-        )
+        passed = sum(check.status == "pass" for check in verdict.checks)
+        told = f"{title}: {verdict.decision}, {passed} of {len(verdict.checks)} checks passed."
+        create_markdown_artifact("\n".join(lines), key=artifact_key(project, "verdict"), description=told)
 
 
 def _render_pictures(evaluation: EvaluationReport) -> Iterator[str]:

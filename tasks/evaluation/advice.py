@@ -6,14 +6,17 @@ from tasks.contracts.evaluation import Decision, GateCheck
 from tasks.contracts.project import ProjectSpec
 
 
-def summarise(decision: Decision, policy: str, checks: Sequence[GateCheck], champion: str | None) -> str:
+def summarise(
+    decision: Decision, policy: str, checks: Sequence[GateCheck], champion: str | None, spec: ProjectSpec
+) -> str:
     """Return one plain sentence: what was decided and why."""
     if policy == "unchanged":
         return f"Held: the candidate is the same model as {champion}, so nothing changes."
     if decision == "PROMOTE":
         deciding = _deciding(checks)
         rest = f"all {len(checks)} checks pass"
-        return f"Promoted: {_gain(deciding, champion)}; {rest}." if deciding else f"Promoted: {rest}."
+        word = "May go" if spec.release.approval == "operator" else "Promoted"
+        return f"{word}: {_gain(deciding, champion)}; {rest}." if deciding else f"{word}: {rest}."
     wanted = "fail" if decision == "REJECT" else "inconclusive"
     reasons = [check for check in checks if check.status == wanted]
     first = reasons[0]
@@ -26,6 +29,8 @@ def next_step(decision: Decision, policy: str, checks: Sequence[GateCheck], spec
     """Return what a person does with this verdict."""
     if policy == "unchanged":
         return "Nothing to do. New data, another candidate or another seed would make another model."
+    if decision == "PROMOTE" and spec.release.approval == "operator":
+        return "Decide: approve or refuse it, in the form of its approval run or with `keepfit approve`."
     if decision == "PROMOTE":
         return "Nothing to do: the candidate may go."
     wanted = "fail" if decision == "REJECT" else "inconclusive"

@@ -279,7 +279,7 @@ def _settle(
     return Verdict(
         decision=decision,
         policy=policy,
-        summary=summarise(decision, policy, checks, champion),
+        summary=summarise(decision, policy, checks, champion, spec),
         next_step=next_step(decision, policy, checks, spec),
         checks=tuple(checks),
         candidate_content=content,

@@ -48,9 +48,10 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
 
 
 def tell_progress(what: str, done: int, of: int, metrics: Mapping[str, float]) -> None:
-    """Say how far training is; the command line shows it beside the spinner, the UI as a log line."""
+    """Say how far training is; the command line shows it beside the spinner, the UI as a bar and a log line."""
     figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-    logger.info("%s %d of %d%s", what, done, of, f": {figures}" if figures else "")
+    told = {"what": what, "done": done, "of": of, "figures": figures}
+    logger.info("%s %d of %d%s", what, done, of, f": {figures}" if figures else "", extra={"training": told})
 
 
 def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
