@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_type_hints
 
@@ -23,7 +23,7 @@ from prefect.tasks import Task
 from pydantic import BaseModel
 
 from infra.artifacts.reference import ArtifactRef
-from infra.errors import KeepfitError
+from infra.errors import KeepfitError, RegistryUnavailable
 from infra.faults import reach
 from infra.registry.records import Fencing
 from infra.workspace import open_workspace
@@ -61,6 +61,9 @@ POLICIES: dict[str, Policy] = {
 }
 
 RETRY_DELAYS_S = [1.0, 5.0, 20.0]
+SHORTEST_PATIENCE_S, LONGEST_PATIENCE_S = 10.0, 600.0
+"""A finished result waits for a database that does not answer as long as it took to make, within these bounds."""
+
 SHARED_SOURCES = ("contracts", "metrics", "models")
 """Packages whose code every stage builds on: part of each key."""
 
@@ -104,7 +107,8 @@ def step(function: Callable[Concatenate[RunContext, P], R]) -> Task[Concatenate[
 
 def _commit(name: str, key: str, run: RunContext, result: BaseModel, seconds: float) -> dict[str, Any]:
     reach(f"{name}.before_commit")
-    return open_workspace().registry.commit_step(
+    commit = partial(
+        open_workspace().registry.commit_step,
         Fencing(run.run_id, run.project, run.fence),
         key=key,
         step=name,
@@ -112,6 +116,20 @@ def _commit(name: str, key: str, run: RunContext, result: BaseModel, seconds: fl
         blobs=list(references_in(result)),
         seconds=seconds,
     )
+    return _insist(commit, name, min(max(seconds, SHORTEST_PATIENCE_S), LONGEST_PATIENCE_S))
+
+
+def _insist(commit: Callable[[], dict[str, Any]], name: str, patience_s: float) -> dict[str, Any]:
+    """Return what the ledger answers; a restart of the database must not cost the work that is waiting to be noted."""
+    give_up = time.monotonic() + patience_s
+    while True:
+        try:
+            return commit()
+        except RegistryUnavailable as error:
+            if time.monotonic() > give_up:
+                raise
+            logger.warning("%s is done and waits for the database, up to %.0f s: %s", name, patience_s, error.message)
+            time.sleep(1.0)
 
 
 def is_retryable(_task: object, _run: PrefectTaskRun, state: State[Any]) -> bool:
