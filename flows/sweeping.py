@@ -95,7 +95,7 @@ def sweep_all(client: SyncPrefectClient | None, pending: timedelta = PENDING, gr
         cancelled = cancel_children(client, place.registry)
         stuck = crash_stuck(client, pending)
         report = report.model_copy(update={"reconciled": reconciled, "cancelled": cancelled, "stuck": stuck})
-    orphans, size_bytes = delete_orphans(place.store, place.registry, grace)
+    orphans, size_bytes = delete_orphans(place.store, place.registry, grace, datetime.now(UTC))
     leftovers = place.store.clear_partial(grace)
     report = report.model_copy(update={"orphans": orphans, "orphan_bytes": size_bytes, "leftovers": leftovers})
     for line in report.lines():
@@ -103,13 +103,13 @@ def sweep_all(client: SyncPrefectClient | None, pending: timedelta = PENDING, gr
     return report
 
 
-def delete_orphans(store: BlobStore, registry: Registry, grace: timedelta) -> tuple[int, int]:
+def delete_orphans(store: BlobStore, registry: Registry, grace: timedelta, now: datetime) -> tuple[int, int]:
     """Return how many blobs that nothing names were deleted, and their bytes.
 
     Only blobs that no run in flight can have put: those are younger than the run, less FRESH_FOR. What is left of a
     race, somebody who puts the same bytes between the second look and the deletion, lasts a millisecond once in `grace`.
     """
-    limit = _oldest_wanted(registry, grace)
+    limit = _oldest_wanted(registry, grace, now)
     suspects = _find_unnamed(store, registry, limit)
     if not suspects:
         return 0, 0
@@ -121,9 +121,9 @@ def delete_orphans(store: BlobStore, registry: Registry, grace: timedelta) -> tu
     return deleted, size_bytes
 
 
-def _oldest_wanted(registry: Registry, grace: timedelta) -> datetime:
+def _oldest_wanted(registry: Registry, grace: timedelta, now: datetime) -> datetime:
     started = [run.started_at for run in registry.runs(state="running", limit=10_000)]
-    return min([datetime.now(UTC) - max(grace, FRESH_FOR), *(moment - FRESH_FOR for moment in started)])
+    return min([now - max(grace, FRESH_FOR), *(moment - FRESH_FOR for moment in started)])
 
 
 def _find_unnamed(store: BlobStore, registry: Registry, limit: datetime) -> set[str]:

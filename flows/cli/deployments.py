@@ -15,6 +15,7 @@ from flows.cli.render import console, rows_table
 from flows.cli.server import LOOPBACK, prepare_environment, spare_loopback
 from infra.errors import UsageError
 from infra.settings import load_settings
+from infra.workspace import make_home
 from tasks.project import load_project
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 def prepare() -> None:
     """Set this process up for a server that runs already; before Prefect is imported, which reads its settings then."""
-    prepare_environment(load_settings())
+    settings = load_settings()
+    prepare_environment(settings)
+    make_home(settings.home)
     if urlsplit(os.environ.get("PREFECT_API_URL", "")).hostname in (LOOPBACK, "localhost"):
         spare_loopback()
 
@@ -45,7 +48,9 @@ def deploy_checkout(cpu_slots: int | None, gpu_slots: int | None, *, as_json: bo
 
     said = Console(stderr=True, quiet=as_json)
     checkout = Path(os.environ.get("KEEPFIT_CHECKOUT") or ".").resolve()
-    done = deploy(checkout, cpu_slots, gpu_slots, lambda line: said.print(Text(f"  {line}", style="dim")))
+    done = deploy(
+        checkout, cpu_slots, gpu_slots, lambda line: said.print(Text(f"  {line}", style="dim"), soft_wrap=True)
+    )
     if as_json:
         print(json.dumps(_as_json(done), indent=2))
     else:

@@ -197,10 +197,19 @@ def tell_end(project: str, started: Started, ended: "FlowRun", *, strict: bool, 
     elif outcome:
         render.print_outcome(outcome)
     else:
-        render.console.print(f"{decision}: {status.replace('_', ' ')}. {ended.state.message if ended.state else ''}")
+        render.console.print(say_briefly(run, decision))
     if strict and status not in ("released", "unchanged"):
         raised = GateRefused(f"{decision}: {status}.", remedy=f"The run's page says why: {started.url}")
         render.fail_after_answer(raised, as_json=as_json)
+
+
+def say_briefly(run: RunRow, decision: str) -> str:
+    """Return what a run came to that registered no version: the ledger keeps its verdict in one word."""
+    champion = open_workspace().registry.champion(run.project)
+    stays = f"{run.project}@{champion.version} stays champion" if champion.version else "there is no champion yet"
+    if (run.outcome or {}).get("status") == "dry_run":
+        return f"A dry run: the gate says {decision}. Nothing was registered or released; {stays}."
+    return f"Nothing new: the same model as before; {stays}."
 
 
 def find_run(project: str, started: Started) -> RunRow | None:
