@@ -108,6 +108,8 @@ def wait_until_ready(state: StackState, supervisor: Supervisor, program: Program
         status = supervisor.statuses()[program.name]
         if status.state in {"RUNNING", "STARTING"} and is_ready(state, program, status.since):
             return
+        if not status.pid:
+            check_ports(program, OTHER_PORT)  # somebody may have been quicker
         if status.state == "FATAL" or time.monotonic() > give_up:
             tail = "\n".join(f"         | {line}" for line in read_tail(state, program.name, 8))
             raise KeepfitError(
@@ -124,7 +126,7 @@ def is_ready(state: StackState, program: Program, since: datetime | None) -> boo
     if program.name == "seaweed":
         return _takes_a_put()
     if program.stage == SERVER:
-        return ask_server(state, "/ready") is not None
+        return ask_server(state, "/admin/version") is not None  # needs our key: another server is not ours
     pool = next(worker.pool for worker in state.workers if worker.name == program.name)
     seen = ask_server(state, f"/work_pools/{pool}/workers/filter", {"limit": 200}) or []
     beats = [w["last_heartbeat_time"] for w in seen if w["name"] == program.name and w["last_heartbeat_time"]]
@@ -185,7 +187,7 @@ def _run_told(state: StackState, command: list[str], environment: dict[str, str]
         ) as process,
     ):
         for line in process.stdout or ():
-            output.write(line)
+            output.write(line.removeprefix(TOLD))
             if line.startswith(TOLD):
                 tell(line.removeprefix(TOLD).rstrip())
     if process.returncode:
@@ -226,5 +228,3 @@ def _stop_in_order(state: StackState, supervisor: Supervisor, programs: tuple[Pr
             if was_up:
                 tell(f"{program.name} stopped  ({time.monotonic() - began:.1f} s)")
     supervisor.shut_down()
-    while answers(state):
-        time.sleep(PAUSE_S)

@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import psutil
@@ -32,9 +34,13 @@ def start(wishes: Wishes, *, detach: bool) -> None:
     from flows.stack import bring_up
 
     check_installation()
+    # While the store starts, a put that fails is no news.
+    logging.getLogger("infra.artifacts").addHandler(logging.NullHandler())
     settings = load_settings()
     tell = Progress()
     with holding_stack(stack_folder(settings.home)):
+        if wishes.new_ports:
+            _stop_running(settings.home, tell)
         state = plan_stack(settings.home, settings.projects, wishes)
         tell(f"the stack of {state.folder}")
         try:
@@ -47,6 +53,13 @@ def start(wishes: Wishes, *, detach: bool) -> None:
     print_places(state, started)
     if not detach:
         stay(state, tell)
+
+
+def _stop_running(home: Path, tell: Callable[[str], None]) -> None:
+    state = read_state(home)
+    if state is not None and answers(state):
+        tell("stopping, to start again on other ports")
+        _stop(state, tell)
 
 
 class Progress:

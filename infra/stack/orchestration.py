@@ -27,7 +27,7 @@ def describe_server(state: StackState) -> Program:
     where = ("--host", LOOPBACK, "--port", str(state.ports.prefect))
     command = (sys.executable, "-P", "-m", "prefect", "server", "start", *where)
     ports = {"prefect": state.ports.prefect}
-    return Program("prefect-server", SERVER, command, folder, environment, ports=ports)
+    return Program("prefect-server", SERVER, command, folder, environment, ports=ports, settles_s=8)
 
 
 def describe_worker(state: StackState, worker: Worker) -> Program:
@@ -53,7 +53,7 @@ def describe_worker(state: StackState, worker: Worker) -> Program:
     limit = ("--limit", "1") if worker.gpu is not None else ()
     who = ("--pool", worker.pool, "--name", worker.name, "--type", "process")
     command = (sys.executable, "-P", "-m", "prefect", "worker", "start", *who, *limit)
-    return Program(worker.name, WORKERS, command, folder, environment, stop_wait_s=15, inherits=True)
+    return Program(worker.name, WORKERS, command, folder, environment, settles_s=4, stop_wait_s=15, inherits=True)
 
 
 def _choose_gpu(worker: Worker) -> dict[str, str]:

@@ -23,6 +23,8 @@ class Program:
     folder: Path
     environment: dict[str, str] = field(repr=False)
     ports: dict[str, int] = field(default_factory=dict)
+    settles_s: int = 2
+    """An end sooner than this after the start is a failed start: the supervisor waits longer before the next one."""
     stop_signal: str = "TERM"
     stop_wait_s: int = 10
     account: str | None = None

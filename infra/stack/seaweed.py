@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Final
 
 from infra.errors import KeepfitError
+from infra.stack.certificates import make_certificates, name_certificates
 from infra.stack.ports import GRPC_OFFSET
 from infra.stack.program import STORES, Program
 from infra.stack.state import BUCKET, LOOPBACK, StackState, make_private_folder, write_private
 
 PARTS: Final = ("s3", "master", "volume", "filer", "admin")
+GRPC_PARTS: Final = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "MQ", "MSG_BROKER", "MSG_AGENT", "CLIENT")
+HTTPS_PARTS: Final = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
 OFF: Final = (
     "-master.telemetry=false",
     "-webdav=false",
     "-admin.ui=false",
     "-s3.port.iceberg=0",
     "-s3.port.lance=0",
+    "-s3.iam=false",
     "-s3.autoCreateBucket=false",
     "-s3.allowDeleteBucketNotEmpty=false",
 )
@@ -48,7 +52,19 @@ def _environment(state: StackState) -> dict[str, str]:
         "WEED_JWT_SIGNING_READ_KEY": given.jwt_read,
         "WEED_JWT_FILER_SIGNING_KEY": given.jwt_filer_write,
         "WEED_JWT_FILER_SIGNING_READ_KEY": given.jwt_filer_read,
+        **_mutual_tls(state.folder / "seaweed" / "tls"),
     }
+
+
+def _mutual_tls(folder: Path) -> dict[str, str]:
+    """Return the settings that close every inner port, HTTP and gRPC, to whoever has no certificate of this stack."""
+    files = name_certificates(folder)
+    settings = {"WEED_GRPC_CA": str(files.authority), "WEED_HTTPS_CLIENT_ENABLED": "true"}
+    for section in (*(f"GRPC_{part}" for part in GRPC_PARTS), *(f"HTTPS_{part}" for part in HTTPS_PARTS)):
+        settings[f"WEED_{section}_CERT"] = str(files.certificate)
+        settings[f"WEED_{section}_KEY"] = str(files.key)
+        settings[f"WEED_{section}_CA"] = str(files.authority)
+    return settings
 
 
 def find_weed() -> str:
@@ -61,9 +77,10 @@ def find_weed() -> str:
 
 
 def prepare_seaweed(state: StackState) -> None:
-    """Make the data folder and the file that says who may enter."""
+    """Make the data folder, the certificates and the file that says who may enter."""
     folder = make_private_folder(state.folder / "seaweed")
     make_private_folder(folder / "data")
+    make_certificates(folder / "tls")
     credentials = {"accessKey": state.credentials.s3_access_key, "secretKey": state.credentials.s3_secret_key}
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identity = {"name": "keepfit", "credentials": [credentials], "actions": actions}

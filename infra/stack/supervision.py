@@ -17,12 +17,15 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import psutil
+
 from infra.errors import KeepfitError
 from infra.stack.program import MARKER, Program
 from infra.stack.state import StackState, make_private_folder, read_state, write_private
 
 CONFIGURATION: Final = "supervisord.conf"
 START_LIMIT_S: Final = 20.0
+STOP_LIMIT_S: Final = 60.0
 PAUSE_S: Final = 0.1
 BAD_NAME: Final = 10
 NOT_RUNNING: Final = 70
@@ -109,11 +112,12 @@ class Supervisor:
             with _accepting(ALREADY_ADDED):
                 self._call("addProcessGroup", name)
 
-    def shut_down(self) -> int:
-        """Let it stop what still runs, and end; return its process id."""
-        pid = int(self._call("getPID"))
-        self._call("shutdown")
-        return pid
+    def shut_down(self) -> None:
+        """Let it stop what still runs, and return when it has ended."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(int(self._call("getPID")))
+            self._call("shutdown")
+            process.wait(STOP_LIMIT_S)
 
 
 @contextlib.contextmanager
@@ -169,7 +173,7 @@ def _describe_program(state: StackState, program: Program) -> dict[str, dict[str
             "priority": 100 + program.stage,  # where it gets a signal itself, it stops them the other way round
             "autostart": "false",
             "autorestart": "true",
-            "startsecs": 2,
+            "startsecs": program.settles_s,
             "startretries": 8,
             "stopsignal": program.stop_signal,
             "stopwaitsecs": program.stop_wait_s,
