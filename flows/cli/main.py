@@ -150,6 +150,21 @@ def lineage(version: Version, as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel=ACT)
+def approve(
+    run: Annotated[
+        str, typer.Argument(help="The version that waits (iris@7), or the run that asks for it.", show_default=False)
+    ],
+    why: Why,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Do not release it, and do not propose it again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a version go that waits for a person (release.approval: operator), or refuse it."""
+    from flows.cli.approving import decide
+
+    decide(run, why, refuse=refuse, as_json=as_json)
+
+
+@app.command(rich_help_panel=ACT)
 def promote(version: Version, why: Why, as_json: AsJson = False) -> None:
     """Make a version champion by hand."""
     from flows.cli.operating import promote_version
