@@ -74,8 +74,13 @@ def _answer_run(run: str, form: dict[str, str]) -> str | None:
 
 def _find_run(client: Any, run: str) -> UUID | None:
     """Return the newest suspended run of this name, id or version."""
-    from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterState
-    from prefect.client.schemas.filters import FlowRunFilterStateType
+    from prefect.client.schemas.filters import (
+        FlowFilter,
+        FlowFilterName,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
     from prefect.client.schemas.objects import StateType
     from prefect.client.schemas.sorting import FlowRunSort
 

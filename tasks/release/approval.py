@@ -77,9 +77,10 @@ def find_proposal(label: str, run_id: str = "") -> Proposal:
     for proposal in found:
         if proposal is not None:
             return Proposal.model_validate(proposal)
+    why = f" in run {run_id}" if run_id else _explain(project, number)
     raise UsageError(
-        f"{label} does not wait for approval{' in run ' + run_id if run_id else _explain(project, number)}.",
-        remedy=f"`keepfit run {project}` judges anew; `keepfit promote {label} --why …` overrules the gate.",
+        f"{label} does not wait for approval{why}.",
+        remedy=f"`keepfit run {project}` judges anew; `keepfit promote {label} --why …` moves the champion by hand.",
     )
 
 
