@@ -206,6 +206,4 @@ def _explain(project: str, number: int) -> str:
     registry = open_workspace().registry
     if registry.champion(project).version == number:
         return ": it is the champion"
-    if refusal := registry.refusal(project, number):
-        return f": it was refused ({_said(refusal)})"
     return ": no gate let it go in place of the present champion, or its project asks nobody (release.approval)"
