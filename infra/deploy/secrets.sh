@@ -1,11 +1,16 @@
 #!/bin/sh
-# Makes the secrets of compose.yaml, once: `.env` and `secrets/s3.json` in this folder, or in the one given. Says no value.
+# Makes the secrets of compose.yaml, once: `.env` and `secrets/` in this folder, or in the one given. Says no value.
 set -eu
 umask 077
 folder=${1:-$(dirname "$0")}
 
 if [ -e "$folder/.env" ] || [ -e "$folder/secrets" ]; then
     echo "$folder has secrets already. To make new ones, read docs/production.md first: the data was made with the old." >&2
+    exit 2
+fi
+
+if ! command -v openssl > /dev/null; then
+    echo "openssl is missing: it makes the certificate by which SeaweedFS's parts know one another." >&2
     exit 2
 fi
 
@@ -24,8 +29,13 @@ cat > "$folder/secrets/s3.json" <<JSON
    "actions": ["Admin"]}
 ]}
 JSON
-# Mounted by itself and read by SeaweedFS's own account; on the host the folder's mode keeps everybody else out.
-chmod 0444 "$folder/secrets/s3.json"
+# One certificate for all of its parts, which trust it and no other; it can sign none.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=keepfit seaweed" \
+    -addext "basicConstraints=critical,CA:FALSE" -addext "extendedKeyUsage=serverAuth,clientAuth" \
+    -addext "subjectAltName=IP:127.0.0.1,DNS:localhost" \
+    -keyout "$folder/secrets/seaweed.key" -out "$folder/secrets/seaweed.crt" 2> /dev/null
+# Each is mounted by itself and read by SeaweedFS's own account; on the host the folder's mode keeps everybody else out.
+chmod 0444 "$folder"/secrets/*
 
 cat > "$folder/.env" <<ENV
 # Secrets of compose.yaml. Back this file up apart from the data.
@@ -43,4 +53,4 @@ SEAWEED_FILER_READ_KEY=$(random)
 # What one types to sign in to the UI, and what every worker sends.
 SIGN_IN=operator:$(random)
 ENV
-echo "Made $folder/.env and $folder/secrets/s3.json."
+echo "Made $folder/.env and $folder/secrets/."

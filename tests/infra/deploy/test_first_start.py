@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -47,8 +48,13 @@ def test_secrets_are_long_different_and_closed(secrets_folder: Path) -> None:
     values = list(read_secrets(secrets_folder).values())
     assert len(set(values)) == len(values)
     assert all(re.fullmatch(r"(operator:)?[0-9a-f]{48}", value) for value in values)
-    modes = [stat.S_IMODE((secrets_folder / name).stat().st_mode) for name in (".env", "secrets", "secrets/s3.json")]
-    assert modes == [0o600, 0o700, 0o444]
+    modes = [stat.S_IMODE((secrets_folder / name).stat().st_mode) for name in (".env", "secrets")]
+    assert modes == [0o600, 0o700]
+
+
+def test_every_secret_file_of_the_stack_is_made(secrets_folder: Path) -> None:
+    wanted = {each["file"] for each in read_compose()["secrets"].values()}
+    assert {f"./secrets/{path.name}" for path in (secrets_folder / "secrets").iterdir()} == wanted
 
 
 def test_secrets_are_never_made_over_others(secrets_folder: Path) -> None:
@@ -140,7 +146,11 @@ def seaweed_ports(tmp_path_factory: pytest.TempPathFactory, secrets_folder: Path
     command += [f"-{part}.port={ports[part]}" for part in ("master", "volume", "filer")]
     command += ["-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]
     given = read_secrets(secrets_folder)
-    keys = {name: given[value[2:].partition(":")[0]] for name, value in service["environment"].items() if "$" in value}
+    inside, outside = "/run/secrets/", f"{secrets_folder}/secrets/"
+    keys = {
+        name: given[value[2:].partition(":")[0]] if "$" in value else value.replace(inside, outside)
+        for name, value in service["environment"].items()
+    }
     weed = Path(sys.executable).with_name("weed")
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
@@ -239,6 +249,32 @@ def test_other_containers_reach_s3_and_none_of_its_inner_ports(seaweed_ports: di
     for port in inner:
         with socket.create_connection(("127.0.0.1", port), timeout=2):
             assert not listens_beyond_itself(port)
+
+
+@pytest.mark.servers
+def test_the_inner_port_that_goes_with_s3_wants_a_certificate(
+    seaweed_ports: dict[str, int], secrets_folder: Path
+) -> None:
+    port = seaweed_ports["s3"] + seaweed.GRPC_OFFSET
+    assert listens_beyond_itself(port)
+    assert not is_let_in(port, None)
+    assert is_let_in(port, secrets_folder / "secrets")
+
+
+def is_let_in(port: int, folder: Path | None) -> bool:
+    """Return whether HTTP/2 is spoken after the handshake, with the certificate of that folder or with none."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # what the server asks for is what is tested
+    context.set_alpn_protocols(["h2"])
+    if folder is not None:
+        context.load_cert_chain(folder / "seaweed.crt", folder / "seaweed.key")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+        try:
+            with context.wrap_socket(plain) as closed:
+                closed.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+                return closed.recv(9)[3:4] == b"\x04"  # its own settings frame
+        except (ssl.SSLError, ConnectionError):  # "certificate required", or it hangs up
+            return False
 
 
 @pytest.mark.servers
