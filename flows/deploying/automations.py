@@ -41,8 +41,13 @@ def _install(client: SyncPrefectClient, wanted: AutomationCore) -> AutomationCor
     wanted = wanted.model_copy(update={"enabled": first.enabled})
     if _content(wanted) != _content(first):
         # Only where something changed: an update starts each run's wait for its next heartbeat anew.
-        client.update_automation(first.id, AutomationCore.model_validate(wanted.model_dump()))
+        client.update_automation(first.id, _settable(wanted))
     return wanted
+
+
+def _settable(automation: AutomationCore) -> AutomationCore:
+    # The client sends every field that is set, and the server refuses its own.
+    return AutomationCore.model_validate(automation.model_dump(exclude={"owner_resource"}))
 
 
 def _content(automation: AutomationCore) -> object:
