@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows.progress import showing_training
 from infra.errors import KeepfitError, UsageError
 from infra.settings import load_settings
 from infra.worker import describe_worker
@@ -46,7 +47,8 @@ def fit(run: RunContext, parts: SplitRef, key: str) -> State[Any]:
     """
     try:
         _require_same_code(run, parts, key)
-        report = train(run, parts)
+        with showing_training(run.project):
+            report = train(run, parts)
     except KeepfitError as error:
         logger.error("%s", error)  # noqa: TRY400  one message for people; Prefect has logged the step's traceback
         return Failed(name=type(error).__name__, message=str(error))
