@@ -16,6 +16,7 @@ from prefect.exceptions import PrefectException
 from prefect.states import Completed
 from pydantic import Field
 
+from flows.forms import explained
 from flows.orchestrator import reach_orchestrator
 from flows.reconciling import cancel_children, crash_stuck, reconcile
 from flows.runs import actor_name
@@ -68,6 +69,7 @@ class SweepReport(Contract):
 
 
 @flow(name="sweep", flow_run_name="sweep", persist_result=False, validate_parameters=True)
+@explained
 def sweep(pending_minutes: int = 10, grace_hours: int = 48) -> State[SweepReport]:
     """End what died without a word and remove what nothing names.
 
