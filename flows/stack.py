@@ -7,8 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
+import flows
+import tasks
 from flows.stack_registration import TOLD
 from infra.artifacts.store import open_store
 from infra.errors import KeepfitError, StoreError
@@ -24,6 +27,7 @@ from infra.stack.supervision import Supervisor, SupervisorGone, answers, start_s
 
 Tell = Callable[[str], None]
 
+FILE: Final = "prefect.yaml"
 PAUSE_S: Final = 0.2
 LIMITS_S: Final = {STORES: 90.0, SERVER: 180.0, WORKERS: 90.0}
 OTHER_PORT: Final = "End that program, or let keepfit choose other ports: `keepfit up --new-ports`."
@@ -46,7 +50,7 @@ def bring_up(state: StackState, tell: Tell) -> list[str]:
         started += start_programs(state, supervisor, [p for p in programs if p.stage == stage], tell)
         if stage == STORES and "postgres" in started:
             postgres.make_databases(state)
-    deploy_flows(state, tell, anew="prefect-server" in started)
+    deploy_flows(state, tell)
     started += start_programs(state, supervisor, [p for p in programs if p.stage == WORKERS], tell)
     return started
 
@@ -141,14 +145,14 @@ def _takes_a_put() -> bool:
     return True
 
 
-def deploy_flows(state: StackState, tell: Tell, *, anew: bool) -> None:
+def deploy_flows(state: StackState, tell: Tell) -> None:
     """Register pools, deployments and automations, in a process that sees the stack as any client does.
 
-    Skipped where the server stayed up and nothing that is deployed has changed.
+    Skipped where nothing that is deployed has changed: the server's database holds it.
     """
     done = state.folder / "deployed"
     digest = _digest_deployed(state)
-    if not anew and done.exists() and done.read_text() == digest:
+    if done.exists() and done.read_text() == digest:
         return
     began = time.monotonic()
     tell("registering pools, deployments and automations …")
@@ -201,8 +205,10 @@ def cpu_slots() -> int:
 
 
 def _digest_deployed(state: StackState) -> str:
-    parts = (state.checkout / "prefect.yaml").read_bytes(), repr(state.workers).encode(), str(cpu_slots()).encode()
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    """Return a digest of the description, the slots, and the code that the forms are made from."""
+    code = sorted(path for package in (flows, tasks) for path in Path(package.__path__[0]).rglob("*.py"))
+    parts = [f"{state.workers} {cpu_slots()}".encode(), *(path.read_bytes() for path in (state.checkout / FILE, *code))]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
 def bring_down(state: StackState, tell: Tell) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ def start(wishes: Wishes, *, detach: bool) -> None:
     from flows.stack import bring_up
 
     check_installation()
+    os.umask(0o077)
     # While the store starts, a put that fails is no news.
     logging.getLogger("infra.artifacts").addHandler(logging.NullHandler())
     settings = load_settings()

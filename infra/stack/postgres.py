@@ -69,7 +69,8 @@ def prepare_postgres(state: StackState) -> None:
     """Make the data folder and, where needed, the copy of the programs; a second time it does nothing."""
     home = state.postgres_home
     if account() is not None:
-        SHARED.mkdir(parents=True, exist_ok=True, mode=0o755)
+        SHARED.mkdir(parents=True, exist_ok=True)
+        SHARED.chmod(0o755)
         make_private_folder(home)
         os.chown(home, *_ids())
         _copy_programs_if_closed(home)

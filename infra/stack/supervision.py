@@ -13,7 +13,7 @@ import sys
 import time
 import xmlrpc.client
 from datetime import UTC, datetime
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +26,8 @@ from infra.stack.state import StackState, make_private_folder, read_state, write
 CONFIGURATION: Final = "supervisord.conf"
 START_LIMIT_S: Final = 20.0
 STOP_LIMIT_S: Final = 60.0
+CALL_LIMIT_S: Final = 90.0
+"""A call that stops a program returns when it has ended."""
 PAUSE_S: Final = 0.1
 BAD_NAME: Final = 10
 NOT_RUNNING: Final = 70
@@ -68,20 +70,36 @@ class SupervisorGone(KeepfitError):
     """It does not answer any more."""
 
 
+class UnixTransport(xmlrpc.client.Transport):
+    """Carries the calls over the control socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> HTTPConnection:
+        """Return a connection to the socket; the name of the host plays no part."""
+        connection = HTTPConnection("supervisor", timeout=CALL_LIMIT_S)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.connect(str(self._path))
+        except OSError:
+            connection.sock.close()
+            raise
+        self._connection = host, connection  # closed with the transport
+        return connection
+
+
 class Supervisor:
     """The interface of a running supervisor."""
 
     def __init__(self, state: StackState) -> None:
-        # Here: commands ask whether a stack runs, also where its extra is not installed.
-        from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # noqa: PLC0415
-
-        transport = SupervisorTransport(None, None, f"unix://{state.socket}")
-        self._calls: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
         self._state = state
 
     def _call(self, name: str, *arguments: object) -> Any:
         try:
-            return getattr(self._calls, name)(*arguments)
+            with xmlrpc.client.ServerProxy("http://supervisor", transport=UnixTransport(self._state.socket)) as calls:
+                return getattr(calls.supervisor, name)(*arguments)
         except (OSError, HTTPException) as error:
             raise SupervisorGone(
                 f"The supervisor of the stack in {self._state.folder} does not answer.",
