@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import stat
@@ -23,6 +24,8 @@ from infra.errors import StoreRefused
 from tests.infra.deploy.files import DEPLOY, read_compose
 from tests.servers import postgres, seaweed
 
+pytestmark = pytest.mark.xdist_group("deploy")  # one server for all of them
+
 SERVICES = read_compose()["services"]
 START_TIMEOUT_S = 60
 
@@ -37,6 +40,8 @@ def read_secrets(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def secrets_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("secrets.sh needs the program openssl, which is not on this machine")
     folder = tmp_path_factory.mktemp("secrets")
     made = make_secrets(folder)
     assert made.returncode == 0, made.stderr
