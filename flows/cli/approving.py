@@ -59,7 +59,7 @@ def _answer_run(run: str, form: dict[str, str]) -> str | None:
     from prefect.flow_runs import resume_flow_run
 
     with get_client(sync_client=True) as client:
-        found = _find_run(client, run)
+        found = find_run(client, run)
         if found is None:
             return None
         resume_flow_run(found, run_input=form)
@@ -72,7 +72,7 @@ def _answer_run(run: str, form: dict[str, str]) -> str | None:
     return f"Told the run that asks for {run}; a worker of its pool carries it out as soon as one is free."
 
 
-def _find_run(client: Any, run: str) -> UUID | None:
+def find_run(client: Any, run: str) -> UUID | None:
     """Return the newest suspended run of this name, id or version."""
     from prefect.client.schemas.filters import (
         FlowFilter,
