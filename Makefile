@@ -49,6 +49,9 @@ $(STAMP): requirements.lock pyproject.toml
 lock:  ## resolve requirements.lock anew (no download addresses in it)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
 	  --extra examples --extra stack --extra dev pyproject.toml -o requirements.lock
+	@{ head -n 4 infra/deploy/requirements-gpu.lock; $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --no-emit-index-url --generate-hashes --no-annotate --no-header -c requirements.lock --extra gpu pyproject.toml \
+	  | awk '/^[a-z]/ {on = /^nvidia-/} on'; } > .venv/gpu.lock && mv .venv/gpu.lock infra/deploy/requirements-gpu.lock
 
 clean:  ## remove what was built; .keepfit (models and history) stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -36,7 +36,12 @@ class OpenRun(NamedTuple):
 
 def actor_name() -> str:
     """Return who acts, for the audit: KEEPFIT_ACTOR, or the user of this process."""
-    return os.environ.get("KEEPFIT_ACTOR") or getuser()
+    if actor := os.environ.get("KEEPFIT_ACTOR"):
+        return actor
+    try:
+        return getuser()
+    except (KeyError, OSError):  # containers run under numbers that no account has
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

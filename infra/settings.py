@@ -60,8 +60,8 @@ class Settings(BaseSettings):
 
 
 PREFIX = "KEEPFIT_"
-OTHER_VARIABLES = ("ACTOR", "CHECKOUT", "DEBUG", "FAULT_POINT", "FAULT_SIGNAL", "NO_GPU", "STACK", "WORKER")
-"""Read elsewhere: who acts, where a worker's checkout lies, --debug, the tests' fault points, which worker this is and of which stack."""
+OTHER_VARIABLES = ("ACTOR", "CHECKOUT", "COMMIT", "DEBUG", "FAULT_POINT", "FAULT_SIGNAL", "NO_GPU", "STACK", "WORKER")
+"""Read elsewhere: who acts, where a worker's checkout lies and of which commit an image was made, --debug, fault points, which worker this is."""
 
 
 @lru_cache(maxsize=1)

@@ -107,3 +107,9 @@ def test_the_same_model_from_the_same_rows_is_the_same_version_whenever_it_was_m
 def test_a_repository_without_a_commit_is_no_commit_called_head(checkout):
     subprocess.run(["git", "-C", str(checkout), "init", "-q"], check=True)
     assert describe_code(CODE).commit is None
+
+
+def test_an_image_without_a_repository_says_which_commit_it_was_made_of(checkout, monkeypatch):
+    assert describe_code(CODE).commit is None
+    monkeypatch.setenv("KEEPFIT_COMMIT", "abc123")
+    assert describe_code(CODE).commit == "abc123"
