@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import NamedTuple
 from uuid import UUID
 
@@ -47,7 +48,8 @@ class ProgressPage:
         self._artifacts: dict[str, UUID] = {}
         self._changed, self._closed = threading.Event(), threading.Event()
         self._trouble = ""
-        self._thread = threading.Thread(target=self._keep, name="progress", daemon=True)
+        # With this run's settings: a client without an address would start a server of its own.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._keep,), name="progress", daemon=True)
         self._thread.start()
 
     def show(self, key: str, bar: Bar) -> None:
@@ -63,7 +65,6 @@ class ProgressPage:
         if self._thread.is_alive():
             self._trouble = self._trouble or "the server did not answer in time"
         if self._trouble:
-            # Here and not in the thread: what a thread logs, Prefect cannot tell which run it belongs to.
             logger.warning("the progress could not be put on the run's page: %s", self._trouble)
 
     def _keep(self) -> None:
