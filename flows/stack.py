@@ -44,15 +44,45 @@ def bring_up(state: StackState, tell: Tell) -> list[str]:
     enter_environment(state)  # for the look into the store
     programs = list_programs(state)
     prepare(state, programs)
-    supervisor = find_supervisor(state, programs, tell)
-    started: list[str] = []
-    for stage in (STORES, SERVER):
-        started += start_programs(state, supervisor, [p for p in programs if p.stage == stage], tell)
-        if stage == STORES and "postgres" in started:
-            postgres.make_databases(state)
+    start = Start(state, find_supervisor(state, programs, tell), tell)
+    stores, rest = [p for p in programs if p.stage == STORES], [p for p in programs if p.stage != STORES]
+    database, server = stores[0], rest[0]
+    start.begin(*stores)
+    start.wait(database)
+    if database.name in start.missing:
+        postgres.make_databases(state)
+    start.begin(server)  # it takes the longest, and needs the database alone
+    start.wait(*stores[1:], server)
     deploy_flows(state, tell)
-    started += start_programs(state, supervisor, [p for p in programs if p.stage == WORKERS], tell)
-    return started
+    start.begin(*rest[1:])
+    start.wait(*rest[1:])
+    return list(start.missing)
+
+
+class Start:
+    """One start: which programs did not run, and since when each is on its way."""
+
+    def __init__(self, state: StackState, supervisor: Supervisor, tell: Tell) -> None:
+        self.state, self.supervisor, self.tell = state, supervisor, tell
+        self.missing: dict[str, float] = {}
+
+    def begin(self, *programs: Program) -> None:
+        """Have the supervisor start those that do not run; return at once."""
+        statuses = self.supervisor.statuses()
+        for program in programs:
+            if statuses[program.name].up:
+                continue
+            if not statuses[program.name].pid:
+                check_ports(program, OTHER_PORT)
+            self.missing[program.name] = time.monotonic()
+            self.supervisor.start(program.name)
+
+    def wait(self, *programs: Program) -> None:
+        """Return when these do their work; tell of each that did not run."""
+        for program in programs:
+            wait_until_ready(self.state, self.supervisor, program)
+            if program.name in self.missing:
+                self.tell(f"{program.name} is ready  ({time.monotonic() - self.missing[program.name]:.1f} s)")
 
 
 def prepare(state: StackState, programs: Iterable[Program]) -> None:
@@ -81,22 +111,6 @@ def clean_up(state: StackState, programs: tuple[Program, ...], tell: Tell) -> No
     if ended:
         tell(f"ended what an earlier start left behind: {', '.join(ended)}")
     seaweed.remove_sockets(state)
-
-
-def start_programs(state: StackState, supervisor: Supervisor, programs: list[Program], tell: Tell) -> list[str]:
-    """Start these programs together, wait until each is ready, and return the names of those that did not run."""
-    began = time.monotonic()
-    statuses = supervisor.statuses()
-    missing = [p for p in programs if p.name not in statuses or not statuses[p.name].up]
-    for program in missing:
-        if program.name not in statuses or not statuses[program.name].pid:
-            check_ports(program, OTHER_PORT)
-        supervisor.start(program.name)
-    for program in programs:
-        wait_until_ready(state, supervisor, program)
-        if program in missing:
-            tell(f"{program.name} is ready  ({time.monotonic() - began:.1f} s)")
-    return [program.name for program in missing]
 
 
 def wait_until_ready(state: StackState, supervisor: Supervisor, program: Program) -> None:

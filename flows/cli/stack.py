@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -20,7 +20,7 @@ from infra.errors import KeepfitError, UsageError
 from infra.settings import load_settings
 from infra.stack.leftovers import find_processes
 from infra.stack.logs import follow, log_of, read_tail
-from infra.stack.planning import Wishes, check_installation, delete_data, holding_stack, plan_stack
+from infra.stack.planning import Wishes, check_installation, delete_data, holding_stack, make_stack_folder, plan_stack
 from infra.stack.program import Program
 from infra.stack.programs import list_programs
 from infra.stack.state import StackState, read_state, stack_folder
@@ -40,15 +40,17 @@ def start(wishes: Wishes, *, detach: bool) -> None:
     logging.getLogger("infra.artifacts").addHandler(logging.NullHandler())
     settings = load_settings()
     tell = Progress()
-    with holding_stack(stack_folder(settings.home)):
+    with holding_stack(make_stack_folder(settings.home)):
         if wishes.new_ports:
             _stop_running(settings.home, tell)
+        before = read_state(settings.home)
+        ran = before is not None and answers(before)
         state = plan_stack(settings.home, settings.projects, wishes)
         tell(f"the stack of {state.folder}")
         try:
             started = bring_up(state, tell)
         except BaseException:
-            if not detach:
+            if not detach and not ran:
                 tell("stopping what was started")
                 _stop(state, tell)
             raise
@@ -107,9 +109,15 @@ def stay(state: StackState, tell: Progress) -> NoReturn:
     console.print(Text("Ctrl-C stops all of it.", style="dim"))
     try:
         watch(state, tell)
+    except SupervisorGone:
+        if not find_processes(state):
+            tell("another command stopped the stack")
+            sys.exit(0)
+        tell("the supervisor died; ending what it left behind")
+        with holding_stack(state.folder):
+            _stop(state, tell)
+        raise
     except BaseException as reason:
-        if isinstance(reason, SupervisorGone) and read_state(load_settings().home) is None:
-            raise
         console.print()
         tell("stopping")
         with holding_stack(state.folder):
@@ -222,15 +230,24 @@ def measure_memory(pid: int | None) -> int | None:
     return total or None
 
 
+def name_time(moment: str | None) -> str:
+    """Return a time of today without its date, any other with it."""
+    if moment is None:
+        return ""
+    when = datetime.fromisoformat(moment)
+    return when.strftime("%H:%M:%S" if when.date() == datetime.now(UTC).date() else "%m-%d %H:%M")
+
+
 def print_status(state: StackState, looked: list[dict[str, Any]]) -> None:
     """Print the table, and what is where."""
     rows = []
     for program in looked:
-        since = datetime.fromisoformat(program["since"]).strftime("%Y-%m-%d %H:%M:%S") if program["since"] else ""
         memory = f"{program['memory_bytes'] / 2**20:,.0f} MiB" if program["memory_bytes"] else ""
         first = next(iter(program["ports"].values()), None)
         address = f"127.0.0.1:{first}" if first else ""
-        rows.append((program["program"], program["state"].lower(), program["pid"], since, address, memory))
+        rows.append(
+            (program["program"], program["state"].lower(), program["pid"], name_time(program["since"]), address, memory)
+        )
     console.print(rows_table(("program", "state", "pid", "since (UTC)", "address", "memory"), rows))
     for program in looked:
         if program["detail"]:

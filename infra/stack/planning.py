@@ -63,7 +63,7 @@ def plan_stack(home: Path, projects: Path, wishes: Wishes) -> StackState:
     UsageError
         There is no prefect.yaml to deploy, or a number of workers cannot be meant.
     """
-    folder = _make_folder(home)
+    folder = make_stack_folder(home)
     before = load_state(folder)
     workers = _plan_workers(wishes, before.workers if before else None)
     now = {"workers": workers, "checkout": find_checkout(), "projects": projects.resolve()}
@@ -80,9 +80,20 @@ def plan_stack(home: Path, projects: Path, wishes: Wishes) -> StackState:
     return before.model_copy(update={**now, "runtime": runtime, "ports": ports}).save()
 
 
-def _make_folder(home: Path) -> Path:
+def make_stack_folder(home: Path) -> Path:
+    """Return the folder of this KEEPFIT_HOME's stack, made where it was not there.
+
+    Raises
+    ------
+    KeepfitError
+        It belongs to another user.
+    SettingsError
+        It cannot be made.
+    """
     folder = stack_folder(home)
     try:
+        if folder.exists() and folder.stat().st_uid != os.geteuid():
+            raise foreign(folder)
         make_private_folder(folder)
     except PermissionError as error:
         raise foreign(folder) from error
@@ -155,7 +166,7 @@ def holding_stack(folder: Path) -> Iterator[None]:
     KeepfitError
         Another one is at it.
     """
-    descriptor = os.open(make_private_folder(folder) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
