@@ -121,13 +121,13 @@ class TrainingBar(logging.Handler):
         stage, _, part = what.partition(": ")
         name, _, epochs = part.partition(", ")
         unit = "epoch" if epochs else "fold"
-        counted = f"{unit} {done} of {of}" + (f": {figures}" if figures else "")
+        counted = f"{unit} {done} of {of}" + (f", {figures}" if figures else "")
         place = self._place(stage, name)
         # A network that is judged on one holdout tells its epochs first and then its only fold.
         percent = 100 * min(1.0, (place + done / of) / self._parts)
         if stage == "selection":
-            return Bar(percent, f"Candidate {place + 1} of {len(self._candidates)}, {name}: {counted}")
-        return Bar(percent, f"Fitting {name} on all training rows: {counted}")
+            return Bar(percent, f"{name} (candidate {place + 1} of {len(self._candidates)}), {counted}")
+        return Bar(percent, f"{name} on all training rows, {counted}")
 
     def _place(self, stage: str, name: str) -> int:
         if stage == "selection":
@@ -163,15 +163,10 @@ class StagesBar(logging.Handler):
         self._page.show(self._key, Bar(percent, f"{last_word} {bar.text}"))
 
     def _draw(self, now: str) -> Bar:
-        words = [_mark(step, self._done.get(step), step == now) for step in STEPS]
-        text = f"{len(self._done)} of {len(STEPS)} stages: {' · '.join(words)}"
+        words = [f"✓ {step} ({self._done[step]})" if step in self._done else step for step in STEPS]
+        at_work = f"Now **{now}**. " if now else ""
+        text = f"{at_work}{len(self._done)} of {len(STEPS)} stages: {' · '.join(words)}"
         return Bar(100.0 * len(self._done) / len(STEPS), text)
-
-
-def _mark(step: str, done: str | None, at_work: bool) -> str:
-    if done:
-        return f"✓ {step} ({done})"
-    return f"**{step} …**" if at_work else step
 
 
 @contextmanager

@@ -93,10 +93,10 @@ def test_folds_and_epochs_move_one_bar_forward_with_their_figures(desk: Desk, ba
     assert {key for key, _ in bars} == {"iris-training"}
     told = [bar for _, bar in bars]
     assert [bar.text for bar in told] == [
-        "Candidate 1 of 4, knn-3: fold 1 of 2: accuracy 0.900",
-        "Candidate 1 of 4, knn-3: fold 2 of 2: accuracy 0.900",
-        "Candidate 4 of 4, logistic: fold 1 of 2",
-        "Fitting knn-3 on all training rows: epoch 1 of 2: loss 0.250, accuracy 0.500",
+        "knn-3 (candidate 1 of 4), fold 1 of 2, accuracy 0.900",
+        "knn-3 (candidate 1 of 4), fold 2 of 2, accuracy 0.900",
+        "logistic (candidate 4 of 4), fold 1 of 2",
+        "knn-3 on all training rows, epoch 1 of 2, loss 0.250, accuracy 0.500",
         "Training is done.",
     ]
     assert [bar.percent for bar in told] == [10.0, 20.0, 70.0, 90.0, 100.0]
