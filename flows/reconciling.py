@@ -132,6 +132,14 @@ def crash_stuck(client: SyncPrefectClient, patience: timedelta) -> tuple[str, ..
     return tuple(changed)
 
 
+def skip_late_sweeps(client: SyncPrefectClient, patience: timedelta) -> None:
+    """Cancel sweeps that no worker took in time: after a night without one there would be dozens, and one is enough."""
+    for flow_run in _read(client, ("sweep",), (StateType.SCHEDULED,), tags=("keepfit",)):
+        planned = flow_run.next_scheduled_start_time
+        if planned is not None and planned < datetime.now(UTC) - patience:
+            client.set_flow_run_state(flow_run.id, Cancelled(message="A later sweep has done its work."), force=True)
+
+
 def _is_older(flow_run: FlowRun, age: timedelta) -> bool:
     return flow_run.state is not None and flow_run.state.timestamp < datetime.now(UTC) - age
 

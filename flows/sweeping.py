@@ -18,7 +18,7 @@ from pydantic import Field
 
 from flows.forms import explained
 from flows.orchestrator import reach_orchestrator
-from flows.reconciling import cancel_children, crash_stuck, reconcile
+from flows.reconciling import cancel_children, crash_stuck, reconcile, skip_late_sweeps
 from flows.runs import actor_name
 from infra.artifacts.reference import FRESH_FOR
 from infra.artifacts.store import BlobStore
@@ -96,6 +96,7 @@ def sweep_all(client: SyncPrefectClient | None, pending: timedelta = PENDING, gr
         reconciled = reconcile(client, place.registry)
         cancelled = cancel_children(client, place.registry)
         stuck = crash_stuck(client, pending)
+        skip_late_sweeps(client, pending)
         report = report.model_copy(update={"reconciled": reconciled, "cancelled": cancelled, "stuck": stuck})
     orphans, size_bytes = delete_orphans(place.store, place.registry, grace, datetime.now(UTC))
     leftovers = place.store.clear_partial(grace)

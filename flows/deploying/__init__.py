@@ -11,7 +11,8 @@ from flows.deploying.deployments import DeploymentRow, deploy_all
 from flows.deploying.description import FILE, find_neglected, find_rot, read_description
 from flows.deploying.pools import PoolRow, ensure_pools
 from flows.orchestrator import reach_orchestrator
-from infra.errors import UsageError
+from infra.errors import SpecError, UsageError
+from infra.projects import list_projects
 from infra.settings import load_settings
 from tasks.contracts.project import ProjectSpec
 from tasks.project import load_project
@@ -55,7 +56,8 @@ def deploy(checkout: Path, cpu_slots: int | None, gpu_slots: int | None, tell: C
     rot = find_rot(description)
     if rot:
         raise UsageError(f"{FILE}: " + "; ".join(rot) + ".", remedy=f"Correct {checkout / FILE}.")
-    neglected = find_neglected(description, _read_projects())
+    specs, wrong = _read_projects()
+    neglected = [*wrong, *find_neglected(description, specs, {line.partition(":")[0] for line in wrong})]
     with reach_orchestrator() as client:
         slots = {"cpu_slots": cpu_slots, "gpu_slots": None if gpu_slots is None else max(gpu_slots, 1)}
         pools = ensure_pools(client, description.pools, slots)
@@ -71,6 +73,13 @@ def deploy(checkout: Path, cpu_slots: int | None, gpu_slots: int | None, tell: C
     return Deployed(server, pools, deployments, automations, neglected)
 
 
-def _read_projects() -> list[ProjectSpec]:
-    folder = load_settings().projects
-    return [load_project(folder, path.parent.name).spec for path in sorted(folder.glob("*/project.yaml"))]
+def _read_projects() -> tuple[list[ProjectSpec], list[str]]:
+    """Return the projects' specs, and what is wrong with the others: one that is being written stops no deployment."""
+    root = load_settings().projects
+    specs, wrong = [], []
+    for folder in list_projects(root):
+        try:
+            specs.append(load_project(root, folder.name).spec)
+        except SpecError as error:
+            wrong.append(f"{folder.name}: {error.message.splitlines()[0]}")
+    return specs, wrong

@@ -131,12 +131,18 @@ def find_rot(description: Description) -> list[str]:
     return found
 
 
-def find_neglected(description: Description, specs: Iterable[ProjectSpec]) -> list[str]:
-    """Return what the projects ask for and prefect.yaml does not give: an empty list where all is well."""
+def find_neglected(description: Description, specs: Iterable[ProjectSpec], unread: Iterable[str] = ()) -> list[str]:
+    """Return what the projects ask for and prefect.yaml does not give: an empty list where all is well.
+
+    Parameters
+    ----------
+    unread
+        Projects whose spec could not be read: nothing is known of what they ask for.
+    """
     specs = sorted(specs, key=lambda spec: spec.name)
     retrains = {each.parameters.get("project"): each for each in description.deployments if each.flow == "retrain"}
     found = [problem for spec in specs for problem in _check_project(spec, retrains.get(spec.name))]
-    strangers = sorted(str(name) for name in retrains.keys() - {spec.name for spec in specs})
+    strangers = sorted(str(name) for name in retrains.keys() - {spec.name for spec in specs} - set(unread))
     found += [f"retrain/{name}: there is no project {name}" for name in strangers]
     fits = {each.full_name: each.work_pool.name for each in description.deployments if each.flow == "fit"}
     for spec in specs:

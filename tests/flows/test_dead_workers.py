@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,9 +18,13 @@ from uuid import UUID
 import psutil
 import pytest
 import yaml
+from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Suspended
 
 from flows.deploying import deploy
 from flows.deploying.description import FILE, read_description
@@ -166,17 +170,20 @@ def state_of(client: SyncPrefectClient, flow_run: str) -> str:
 
 
 class Death(NamedTuple):
-    """A run whose worker and process were killed together."""
+    """A run whose worker and process were killed together, and an approval that waits for a person meanwhile."""
 
     flow_run: str
     run_id: str
     at: datetime
+    approval: UUID
+    suspended_at: datetime
 
 
 @pytest.fixture(scope="module")
 def death(yard: Yard) -> Death:
     """It takes a minute until it is noticed, so it happens first and is looked at last."""
     with opened_client(yard) as client, opened_registry(yard) as registry:
+        approval, suspended_at = suspend_approval(client), datetime.now(UTC)
         doomed = yard.start_worker("doomed")
         wait_for("the worker", lambda: client.read_workers_for_work_pool("cpu-pool"), 60, yard)
         said, errors = yard.keepfit("trigger", "table", "--json").communicate(timeout=60)
@@ -190,7 +197,28 @@ def death(yard: Yard) -> Death:
         doomed.wait()
         assert (state_of(client, flow_run), registry.run(run.run_id).state) == ("RUNNING", "running")
         yard.start_worker("next")  # as whoever supervises workers does
-        return Death(flow_run, run.run_id, at)
+        return Death(flow_run, run.run_id, at, approval, suspended_at)
+
+
+def suspend_approval(client: SyncPrefectClient) -> UUID:
+    """Suspend a run of the flow `approve` whose only heartbeat comes in after that."""
+
+    @flow(name="approve")
+    def approve() -> None: ...
+
+    made = client.create_flow_run(approve, tags=["keepfit"])
+    client.set_flow_run_state(made.id, Suspended(timeout_seconds=3600), force=True)
+    emit_event(
+        "prefect.flow-run.heartbeat",
+        resource={"prefect.resource.id": f"prefect.flow-run.{made.id}"},
+        related=[
+            {"prefect.resource.id": "prefect.tag.keepfit", "prefect.resource.role": "tag"},
+            {"prefect.resource.id": f"prefect.flow.{made.flow_id}", "prefect.resource.role": "flow"}
+            | {"prefect.resource.name": "approve"},
+        ],
+    )
+    EventsWorker.drain_all(timeout=10)
+    return made.id
 
 
 def test_a_second_run_is_refused_and_ctrl_c_ends_the_waiting_alone(
@@ -247,6 +275,9 @@ def test_the_run_whose_worker_and_process_died_together_is_final_and_its_slots_f
     assert limit is not None
     assert limit.active_slots == 0
     assert [row.subject for row in registry.audit("table") if row.action == "run.crash"] == [run.run_id]
+    noticed = death.suspended_at + timedelta(seconds=75 + 15)
+    wait_for("the time at which a dead run would be noticed", lambda: datetime.now(UTC) > noticed, 90, yard)
+    assert state_of(client, str(death.approval)) == "PAUSED"
     sweeps = ArtifactFilter(key=ArtifactFilterKey(any_=["sweep"]))
     report = wait_for("the report", lambda: client.read_artifacts(artifact_filter=sweeps), 30, yard)
     assert run.run_id in str(report[0].data)

@@ -17,7 +17,7 @@ from prefect.states import Cancelling, Crashed, Pending, Running, Scheduled
 
 from flows import reconciling
 from flows.orchestrator import FLOW_RUN
-from flows.reconciling import cancel_children, crash_stuck, reconcile
+from flows.reconciling import cancel_children, crash_stuck, reconcile, skip_late_sweeps
 from flows.sweeping import GRACE, SweepReport, delete_orphans
 from infra.artifacts.reference import FRESH_FOR
 from infra.artifacts.store import BlobStore, open_store
@@ -172,6 +172,15 @@ def test_what_never_got_going_ends_and_what_is_young_waits_or_is_somebody_elses_
     assert len(crash_stuck(client, timedelta(seconds=0.1))) == 2
     assert [state_of(client, each) for each in stuck] == ["CRASHED", "CRASHED"]
     assert {each: state_of(client, each) for each in kept} == kept
+
+
+def test_of_the_sweeps_that_no_worker_took_in_time_none_is_made_up_for(client: SyncPrefectClient) -> None:
+    late, due = (
+        make(client, "sweep", Scheduled(scheduled_time=datetime.now(UTC) - timedelta(minutes=age)), tags=("keepfit",))
+        for age in (30, 5)
+    )
+    skip_late_sweeps(client, timedelta(minutes=10))
+    assert (state_of(client, late), state_of(client, due)) == ("CANCELLED", "SCHEDULED")
 
 
 @pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.servers)])
