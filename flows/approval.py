@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import httpx
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
-from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field, StringConstraints
 
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 DEPLOYMENT = "approve/release"
 PATIENCE = timedelta(days=7)
 """For so long a form waits; then the run fails, and the version is not released."""
+
+KEY = "decision"
+"""By this the server knows the form again when the run goes on."""
 
 RunId = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{32})?$")]
 
@@ -75,7 +78,7 @@ def _settle(version: str, run_id: str) -> State[Any]:
     proposal = find_proposal(version, run_id)
     settled = find_settlement(proposal)
     if settled is None:
-        if flow_run.run_count <= 1:
+        if not _has_asked():
             publish_proposal(proposal)
         decision = _ask(proposal)
         settle = approve_proposal if decision.decision == "approve" else refuse_proposal
@@ -85,10 +88,17 @@ def _settle(version: str, run_id: str) -> State[Any]:
     return _end(settled)
 
 
+def _has_asked() -> bool:
+    """Return whether this run goes on after its form was answered."""
+    context = FlowRunContext.get()
+    policy = context.flow_run.empirical_policy if context is not None and context.flow_run is not None else None
+    return policy is not None and KEY in (policy.pause_keys or ())
+
+
 def _ask(proposal: Proposal) -> Decision:
     """Return the decision. The first time this ends the process; the flow runs again from the top when it is there."""
     form = Decision.with_initial_data(description=describe(proposal))
-    return suspend_flow_run(wait_for_input=form, timeout=int(PATIENCE.total_seconds()), key="decision")
+    return suspend_flow_run(wait_for_input=form, timeout=int(PATIENCE.total_seconds()), key=KEY)
 
 
 def describe(proposal: Proposal) -> str:
@@ -96,6 +106,7 @@ def describe(proposal: Proposal) -> str:
     verdict = proposal.verdict
     champion = f"{verdict.champion} stays champion" if verdict.champion else f"{proposal.project} has no champion"
     lines = [f"# May {proposal.label} go?", verdict.summary, "", *render_checks(verdict), ""]
+    lines += [f"**On {proposal.evaluation.metrics[0].n:,} test rows**", ""]
     lines += [f"- {line}" for line in _tell_figures(proposal.evaluation)]
     lines += [
         "",
@@ -110,7 +121,7 @@ def _tell_figures(evaluation: EvaluationReport) -> Iterator[str]:
     for metric, dummy in zip(evaluation.metrics, evaluation.baseline, strict=True):
         now = f", champion {figure(champion[metric.metric])}" if metric.metric in champion else ""
         between = f"[{figure(metric.low)}, {figure(metric.high)}]"
-        yield f"{metric.metric} on {metric.n:,} test rows: {figure(metric.value)} {between}{now}, dummy {figure(dummy.value)}"
+        yield f"{metric.metric}: {figure(metric.value)} {between}{now}, dummy {figure(dummy.value)}"
 
 
 def _end(settled: Settlement) -> State[Any]:
