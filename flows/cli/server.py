@@ -1,12 +1,16 @@
 """Which Prefect server a command talks to: the one that PREFECT_API_URL names, or one for this command alone."""
 
+import logging
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from flows.local_server import LocalServer
-from infra.errors import KeepfitError
+from infra.errors import KeepfitError, OrchestratorUnavailable
 from infra.settings import Settings, load_settings
 from infra.workspace import make_home
 
@@ -23,23 +27,85 @@ class GivenServer:
 
 @contextmanager
 def naming_silent_server() -> Iterator[None]:
-    """Say which setting names a server that does not answer.
+    """Say which setting names a server that does not answer, or not any more, and what the run came to in spite of it.
 
     Raises
     ------
+    UsageError
+        The server wants another PREFECT_API_AUTH_STRING.
     KeepfitError
         Nothing answers where PREFECT_API_URL points.
     """
+    import httpx
+    from prefect.exceptions import PrefectHTTPStatusError
+
     try:
         yield
+    except PrefectHTTPStatusError as error:
+        from flows.orchestrator import _explain
+
+        raise _explain(error) from error
+    except httpx.TransportError as error:
+        raise _end_without_server(error) from error
     except RuntimeError as error:  # the client's own class for this, told from others by its text alone
         if "Failed to reach API" not in str(error):
             raise
-        url = urlsplit(os.environ["PREFECT_API_URL"])
         raise KeepfitError(
-            f"PREFECT_API_URL: expected a Prefect server at {url.scheme}://{url.hostname}:{url.port}, nothing answers there.",
+            f"PREFECT_API_URL: expected a Prefect server at {_name_server()}, nothing answers there.",
             remedy="Start it (`prefect server start`), or unset PREFECT_API_URL: keepfit then starts one for this run.",
         ) from error
+
+
+def _name_server() -> str:
+    url = urlsplit(os.environ["PREFECT_API_URL"])
+    return f"{url.scheme}://{url.hostname}:{url.port}"
+
+
+def _end_without_server(error: BaseException) -> KeepfitError:
+    """Return what to say of a run whose server went away in the middle of it: its own end where it has one."""
+    from prefect.exceptions import TerminationSignal
+
+    for cause in _causes(error):
+        if isinstance(cause, TerminationSignal):
+            _give_up_soon(128 + cause.signal)
+            signal.raise_signal(cause.signal)  # to our own handler, as Prefect does where its server answers
+        if isinstance(cause, KeepfitError):
+            _give_up_soon(cause.exit_code)
+            return cause
+    _give_up_soon(1)
+    return OrchestratorUnavailable(
+        f"The Prefect server at {_name_server()} stopped answering. {_tell_ledger()}",
+        remedy="What is done stays done: the same command goes on from there. Start the server, or unset PREFECT_API_URL.",
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    while error.__context__ is not None:
+        error = error.__context__
+        yield error
+
+
+def _tell_ledger() -> str:
+    """Return what the registry says of this process's run."""
+    from infra.workspace import open_workspace
+
+    run = next((run for run in open_workspace().registry.runs() if run.pid == os.getpid()), None)
+    if run is None:
+        return "The registry knows of no run of this command."
+    came_to = [str(value) for key in ("status", "version") if (value := (run.outcome or {}).get(key))]
+    return f"Run {run.run_id} is {run.state} in the registry{': ' + ', '.join(came_to) if came_to else ''}."
+
+
+def _give_up_soon(code: int) -> None:
+    """End this process soon, whatever still waits in it for the server: each event that is left takes seconds."""
+
+    def end() -> None:
+        sys.stdout.flush()
+        os._exit(code)
+
+    timer = threading.Timer(FLUSH_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager
@@ -82,18 +148,21 @@ def prepare_environment(settings: Settings) -> None:
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,infra",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG" if os.environ.get("KEEPFIT_DEBUG") else "CRITICAL",
+        # A server that is gone is asked again for 14 s, not for a minute each time.
+        "PREFECT_CLIENT_MAX_RETRIES": "3",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "ERROR" if os.environ.get("KEEPFIT_DEBUG") else "CRITICAL",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "MPLCONFIGDIR": str(settings.home.resolve() / "matplotlib"),  # these two write into HOME otherwise
         "KERAS_HOME": str(settings.home.resolve() / "keras"),
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    # Prefect's handler says on the terminal that a line did not reach the server; what fails for it is said once, by us.
+    logging.raiseExceptions = bool(os.environ.get("KEEPFIT_DEBUG"))
 
 
 def _flush_events() -> None:
-    import sys
-
     if "prefect.events.worker" not in sys.modules:
         return
     from prefect.events.worker import EventsWorker
