@@ -16,6 +16,7 @@ from tests.faults.places import FaultPlace
 from tests.faults.prefect_server import PrefectServer
 from tests.faults.roles import draw_canary, make_database, make_role
 from tests.flows.conftest import Zygote, light_projects  # noqa: F401 - a fixture
+from tests.servers import seaweed
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweed import S3Server, start_s3_server
 
@@ -34,6 +35,9 @@ def own_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectSer
 def own_zygote(own_prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_AUTH_STRING", own_prefect.auth)
+        # As `keepfit` does before it imports Prefect, which the zygote imports first; and no longer than needed.
+        patch.setenv("PREFECT_CLIENT_MAX_RETRIES", "1")
+        patch.setenv("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
         zygote = Zygote(own_prefect.url, tmp_path_factory.mktemp("own-prefect-client"))
     yield zygote
     try:
@@ -58,7 +62,11 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def own_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    server = start_s3_server(tmp_path_factory.mktemp("own-seaweed"))
+    with pytest.MonkeyPatch.context() as patch:
+        plain = seaweed._command
+        # So that a test can make users and delete them while they are at work.
+        patch.setattr(seaweed, "_command", lambda *where: [*plain(*where), "-s3.iam.readOnly=false"])
+        server = start_s3_server(tmp_path_factory.mktemp("own-seaweed"))
     try:
         yield server
     finally:

@@ -1,19 +1,21 @@
 """A place on real servers whose commands a test can stop in the middle, and which remembers all that they said."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 
 from infra.registry.registry import Registry, open_registry
 from tests.faults.prefect_server import PrefectServer
-from tests.flows.conftest import Place
+from tests.flows.conftest import ROOT, Place
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweed import S3Server
 
@@ -24,7 +26,7 @@ STOP_WITHIN_S = 60.0
 class Command:
     """A command that was stopped at a fault point; `code` and `said` are known once it has gone on to its end."""
 
-    pid: int
+    process: psutil.Process
     code: int = -1
     said: str = ""
     seconds: float = 0.0
@@ -51,6 +53,31 @@ class FaultPlace(Place):
         self.everything_said.append(said)
         return code, said
 
+    def keepfit_anew(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Run a command in a new interpreter, as a user does; that takes seconds more, and ends as it ends for users."""
+        with self.start_anew(*arguments, **environment) as process:
+            return self._finish(process)
+
+    def start_anew(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "KEEPFIT_"))}
+        own = {"KEEPFIT_HOME": str(self.home), "COLUMNS": "200", "KEEPFIT_ACTOR": "tester"}
+        own |= {"KEEPFIT_DATABASE_URL": self.database, "KEEPFIT_STORE_URL": self.store}
+        own |= {"PREFECT_API_URL": self.prefect.url, "PREFECT_API_AUTH_STRING": self.prefect.auth}
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli.main", *arguments],
+            cwd=ROOT,
+            env={**kept, **own, **self.environment, **environment},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def _finish(self, process: "subprocess.Popen[str]") -> tuple[int, str]:
+        said, _ = process.communicate(timeout=300)
+        self.everything_said.append(said)
+        return process.returncode, said
+
     def registry(self) -> Registry:
         """Open the registry past every proxy."""
         return open_registry(self.direct_database)
@@ -68,16 +95,23 @@ class FaultPlace(Place):
         return parts.netloc, parts.path.strip("/")
 
     @contextmanager
-    def stopped_at(self, point: str, *arguments: str, **environment: str) -> Iterator[Command]:
-        """Stop a command's process at a fault point for the body, then let it go on to its end."""
+    def stopped_at(self, point: str, *arguments: str, anew: bool = False, **environment: str) -> Iterator[Command]:
+        """Stop a command's process at a fault point for the body, then let it go on to its end.
+
+        `anew`: in a new interpreter.
+        """
         environment |= {"KEEPFIT_FAULT_POINT": point, "KEEPFIT_FAULT_SIGNAL": "STOP"}
         answer: list[tuple[int, str]] = []
-        thread = threading.Thread(target=lambda: answer.append(self.keepfit(*arguments, **environment)))
+        if anew:
+            popen = self.start_anew(*arguments, **environment)
+            thread = threading.Thread(target=lambda: answer.append(self._finish(popen)))
+        else:
+            thread = threading.Thread(target=lambda: answer.append(self.keepfit(*arguments, **environment)))
         thread.start()
-        process = self._wait_for_stop(thread)
-        command = Command(process.pid)
+        parent = psutil.Process(self.zygote.process.pid)
+        process = _wait_for_stop(thread, lambda: [psutil.Process(popen.pid)] if anew else parent.children())
+        command = Command(process)
         try:
-            assert process.status() == psutil.STATUS_STOPPED, f"{point} was not reached: {answer}"
             yield command
         finally:
             went_on = time.monotonic()
@@ -85,29 +119,22 @@ class FaultPlace(Place):
             command.code, command.said = answer[0]
             command.seconds = time.monotonic() - went_on
 
-    def _wait_for_stop(self, thread: threading.Thread) -> psutil.Process:
-        zygote = psutil.Process(self.zygote.process.pid)
-        give_up = time.monotonic() + STOP_WITHIN_S
-        while thread.is_alive() and time.monotonic() < give_up:
-            for process in zygote.children():
+
+def _wait_for_stop(thread: threading.Thread, candidates: Callable[[], list[psutil.Process]]) -> psutil.Process:
+    give_up = time.monotonic() + STOP_WITHIN_S
+    while thread.is_alive() and time.monotonic() < give_up:
+        with suppress(psutil.NoSuchProcess):
+            for process in candidates():
                 if process.status() == psutil.STATUS_STOPPED:
                     return process
-            time.sleep(0.01)
-        raise AssertionError(f"the command never stopped: {self.everything_said[-1:]}")
+        time.sleep(0.01)
+    raise AssertionError("the command never stopped at its fault point")
 
 
 def _let_go_on(process: psutil.Process, thread: threading.Thread) -> None:
     # A step that is tried again reaches its points again.
     while thread.is_alive():
-        if process.is_running() and process.status() == psutil.STATUS_STOPPED:
-            process.resume()
+        with suppress(psutil.NoSuchProcess):
+            if process.status() == psutil.STATUS_STOPPED:
+                process.resume()
         thread.join(0.02)
-
-
-def copy_projects(place: Place, target: Path) -> Path:
-    """Give the place projects of its own, which a test may change; return their folder."""
-    import shutil
-
-    folder = Path(shutil.copytree(place.environment["KEEPFIT_PROJECTS"], target))
-    place.environment["KEEPFIT_PROJECTS"] = str(folder)
-    return folder

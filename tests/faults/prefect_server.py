@@ -8,12 +8,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.local_server import _server_environment
 
 START_LIMIT_S = 120.0
+ALL_SERVICES = {"PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "1"}
+"""As a server of a team runs them, so that a worker that is gone is seen to be gone; and soon."""
 
 
 class PrefectServer:
@@ -43,7 +49,9 @@ class PrefectServer:
 
     def start(self) -> None:
         """Return when it answers."""
-        environment = {**os.environ, **_server_environment(self.home), "PREFECT_SERVER_API_AUTH_STRING": self.auth}
+        environment = {**os.environ, **_server_environment(self.home), **ALL_SERVICES}
+        environment["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
+        del environment["PREFECT__SERVER_EPHEMERAL"]
         with closing(_bind(self._port)) as listener, self.log.open("ab") as log:
             number = listener.fileno()
             command = [sys.executable, "-P", "-m", "flows.local_server", str(number)]
@@ -55,6 +63,17 @@ class PrefectServer:
             if self._process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError(f"the Prefect server did not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.05)
+
+    @contextmanager
+    def client(self) -> Iterator[SyncPrefectClient]:
+        """Hold a client that the server lets in."""
+        settings = {PREFECT_API_URL: self.url, PREFECT_API_AUTH_STRING: self.auth}
+        with temporary_settings(settings), get_client(sync_client=True) as client:
+            yield client
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
 
     def kill(self) -> None:
         """End it at once, as a machine that loses its power does."""

@@ -71,8 +71,7 @@ def test_every_put_whose_reply_is_lost_leaves_one_object(place: FaultPlace, prox
 
 
 LASTING: dict[str, Fault] = {
-    "500": Answer("sha256", times=FOR_EVER, status="500 Internal Error", code="InternalError"),
-    "503": Answer("sha256", times=FOR_EVER),
+    "busy": Answer("sha256", times=FOR_EVER),
     "silent": Silence("sha256", times=FOR_EVER),
     "slow": Trickle("sha256", times=FOR_EVER),
 }
