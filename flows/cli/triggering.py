@@ -255,4 +255,6 @@ def explain_end(project: str, started: Started, ended: "FlowRun", run: RunRow | 
     raised = RAISED.search(message)
     text = (run.error if run else None) or (raised[2] if raised else message)
     told = error_named(raised[1], text, remedy=remedy) if raised else None
+    if told is None and raised and run is None:
+        text = f"{raised[1]}: {text}"
     return told or KeepfitError(f"{project}: the run ended as {ended.state_name}: {text}", remedy=remedy)
