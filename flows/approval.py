@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field, StringConstraints
 
 from flows.artifacts.history import publish_history
-from flows.artifacts.publishing import figure
+from flows.artifacts.publishing import figure, words
 from flows.artifacts.verdict import publish_proposal, render_checks
 from flows.forms import Label, Person, Reason, explained
 from infra.errors import KeepfitError
@@ -105,7 +105,7 @@ def describe(proposal: Proposal) -> str:
     """Return the gate's evidence as the text above the form, which is a narrow column."""
     verdict = proposal.verdict
     champion = f"{verdict.champion} stays champion" if verdict.champion else f"{proposal.project} has no champion"
-    lines = [f"# May {proposal.label} go?", verdict.summary, "", *render_checks(verdict), ""]
+    lines = [f"# May {proposal.label} go?", words(verdict.summary), "", *render_checks(verdict), ""]
     lines += [f"**On {proposal.evaluation.metrics[0].n:,} test rows**", ""]
     lines += [f"- {line}" for line in _tell_figures(proposal.evaluation)]
     lines += [

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 
 import httpx
 from prefect.context import FlowRunContext
@@ -40,13 +41,13 @@ def artifact_key(project: str, kind: str) -> str:
     return f"{project.replace('_', '-')}-{kind}"
 
 
-def cell(text: object) -> str:
-    r"""Return the text for a cell of a Markdown table.
+def words(text: object) -> str:
+    r"""Return what people or data wrote as words for Markdown: one line, in a table one cell, and no HTML.
 
-    >>> cell("a|b\nc")
-    'a\\|b c'
+    >>> words("a|b\n<img>")
+    'a\\|b &lt;img&gt;'
     """
-    return " ".join(str(text).split()).replace("|", "\\|")
+    return escape(" ".join(str(text).split()), quote=False).replace("|", "\\|")
 
 
 def figure(value: float | None) -> str:

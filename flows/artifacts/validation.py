@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prefect.artifacts import create_markdown_artifact
 
-from flows.artifacts.publishing import artifact_key, cell, has_page, publishing
+from flows.artifacts.publishing import artifact_key, has_page, publishing, words
 from infra.workspace import open_workspace
 from tasks.contracts.data import Check, ValidationReport
 
@@ -47,7 +47,7 @@ def _render(project: str, report: ValidationReport) -> Iterator[str]:
     yield f"# The data of {project}"
     yield f"Snapshot `{report.snapshot}`"
     yield ""
-    yield from (f"- **Look:** {' '.join(warning.split())}" for warning in report.warnings)
+    yield from (f"- **Look:** {words(warning)}" for warning in report.warnings)
     yield ""
     yield "| | column | check | rows | detail |"
     yield "|---|---|---|---|---|"
@@ -55,5 +55,5 @@ def _render(project: str, report: ValidationReport) -> Iterator[str]:
 
 
 def _line(check: Check) -> str:
-    said = f"{cell(check.expectation)} | {check.failed_rows or ''} | {cell(check.detail)}"
-    return f"| {MARKS[check.status]} {check.status} | {cell(check.column or 'the table')} | {said} |"
+    said = f"{words(check.expectation)} | {check.failed_rows or ''} | {words(check.detail)}"
+    return f"| {MARKS[check.status]} {check.status} | {words(check.column or 'the table')} | {said} |"

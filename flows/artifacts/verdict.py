@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
-from flows.artifacts.publishing import artifact_key, cell, figure, has_page, publishing
+from flows.artifacts.publishing import artifact_key, figure, has_page, publishing, words
 from infra.artifacts.reference import ArtifactRef
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, Verdict
@@ -50,15 +50,15 @@ def publish_report(project: str, label: str, report: ArtifactRef) -> None:
 def render_verdict(title: str, verdict: Verdict) -> Iterator[str]:
     """Yield the verdict and its checks as lines of Markdown."""
     yield f"# {verdict.decision}: {title}"
-    yield verdict.summary
+    yield words(verdict.summary)
     yield ""
-    yield f"**Next:** {verdict.next_step}"
+    yield f"**Next:** {words(verdict.next_step)}"
     yield ""
     yield "| | check | candidate | against | difference | interval | n |"
     yield "|---|---|---|---|---|---|---|"
     yield from (_check_line(check) for check in verdict.checks)
     yield ""
-    yield from (f"- {check.name}: {check.detail}" for check in verdict.checks if check.status != "pass")
+    yield from (f"- {words(check.name)}: {words(check.detail)}" for check in verdict.checks if check.status != "pass")
 
 
 def render_checks(verdict: Verdict) -> Iterator[str]:
@@ -71,7 +71,7 @@ def render_checks(verdict: Verdict) -> Iterator[str]:
             seen.append(f"[{figure(check.low)}, {figure(check.high)}]")
         seen.append(f"n {check.n}" if check.n else "")
         figures = ", ".join(word for word in seen if word)
-        yield f"- {MARKS[check.status]} **{cell(check.name)}**{f': {figures}' if figures else ''}"
+        yield f"- {MARKS[check.status]} **{words(check.name)}**{f': {figures}' if figures else ''}"
 
 
 def render_figures(evaluation: EvaluationReport) -> Iterator[str]:
@@ -105,4 +105,4 @@ def _check_line(check: GateCheck) -> str:
     figures = [figure(check.candidate), figure(check.champion), figure(check.difference)]
     interval = "" if check.low is None or check.high is None else f"{figure(check.low)} to {figure(check.high)}"
     # A slice is named after the data's values.
-    return f"| {MARKS[check.status]} | {cell(check.name)} | {' | '.join(figures)} | {interval} | {check.n or ''} |"
+    return f"| {MARKS[check.status]} | {words(check.name)} | {' | '.join(figures)} | {interval} | {check.n or ''} |"

@@ -1,0 +1,88 @@
+"""What stands on the pages of a run, and that words of others stay words there."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect import flow
+
+from flows.artifacts import validation, verdict
+from flows.artifacts.publishing import artifact_key
+from flows.artifacts.validation import REFUSED, publish_refused_data, publish_validation
+from infra.registry.holder import describe_process
+from infra.workspace import open_workspace
+from tasks.contracts.data import Check
+from tasks.contracts.evaluation import GateCheck
+from tests.flows.desk import Desk, open_desk
+from tests.tasks.release.builders import make_manifest, make_verdict
+from tests.tasks.release.waiting import own_workspace
+
+HOSTILE = "a|b\n# Heading\n| --- |<img src=x>"
+CHECKS = (
+    Check(expectation="expect_a", column="x", status="passed", detail="fine"),
+    Check(expectation="expect_b", column=None, status="failed", detail="3 of them", failed_rows=3),
+)
+REPORT = make_manifest().validation.model_copy(
+    update={"checks": CHECKS, "warnings": ("Look\nhere",), "accepted_rows": 147, "quarantined_rows": 3}
+)
+
+
+def table_of(lines: list[str]) -> list[list[str]]:
+    """Return the cells of the Markdown tables."""
+    return [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("|")]
+
+
+def test_validation_shows_what_did_not_pass_first_with_its_rows() -> None:
+    lines = list(validation._render("iris", REPORT))
+    rows = [[part.strip() for part in row] for row in table_of(lines)[2:]]
+    assert rows == [["✗ failed", "the table", "expect_b", "3", "3 of them"], ["✓ passed", "x", "expect_a", "", "fine"]]
+    assert "- **Look:** Look here" in lines
+    assert validation._summarise(REPORT, refused=False) == "Accepted: 147 of 150 rows go on, 3 are set aside."
+
+
+def test_words_of_the_data_stay_in_their_cell() -> None:
+    hostile = Check(expectation="expect_c", column=HOSTILE, status="failed", detail=HOSTILE)
+    report = REPORT.model_copy(update={"checks": (hostile,), "warnings": ()})
+    check = GateCheck(name=HOSTILE, kind="slice", status="pass", n=3)
+    for lines in (
+        list(validation._render("iris", report)),
+        list(verdict.render_verdict("iris@1", make_verdict(HOSTILE, checks=(check,)))),
+    ):
+        assert len({len(row) for row in table_of(lines)}) == 1
+        assert not any("\n" in line or "<" in line for line in lines)
+
+
+def test_a_key_is_one_that_prefect_takes() -> None:
+    assert artifact_key("my_shop-2", "verdict") == "my-shop-2-verdict"
+
+
+@pytest.fixture
+def desk(prefect_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    with own_workspace(tmp_path / "home", monkeypatch), open_desk(prefect_url) as desk:
+        yield desk
+
+
+@pytest.mark.engine
+def test_refused_data_shows_its_evidence_on_the_page_of_its_run(desk: Desk) -> None:
+    registry = open_workspace().registry
+    known = {"flow": "retrain", "trigger_kind": "operator", "trigger_key": None, "why": "", "parameters": {}}
+    grant = registry.begin_run(project="demo", **known, actor="tester", holder=describe_process())
+    result = json.loads(REPORT.model_dump_json())
+    registry.commit_step(grant, key="f" * 64, step=REFUSED, result=result, blobs=[], seconds=0.0)
+
+    @flow(name="validation-test", persist_result=False)
+    def show() -> None:
+        publish_refused_data("demo", grant.run_id)
+
+    run = desk.client.create_flow_run(show)
+    desk.run(show, run)
+    shown = desk.artifacts(run)["demo-validation"]
+    assert shown.description == "Refused: of 150 rows, 3 break the contract; none goes on."
+    assert "expect_b" in str(shown.data)
+
+
+def test_without_a_run_there_is_no_page_and_nothing_is_published() -> None:
+    publish_validation("iris", REPORT)
+    publish_refused_data("iris", "0" * 32)
