@@ -17,7 +17,7 @@ from infra.artifacts.store import open_store
 from infra.errors import KeepfitError, StoreError
 from infra.stack import postgres, seaweed
 from infra.stack.asking import ask_server
-from infra.stack.leftovers import end_leftovers, end_processes_of
+from infra.stack.leftovers import end_flow_runs, end_leftovers, end_processes_of
 from infra.stack.logs import read_tail
 from infra.stack.planning import check_ports
 from infra.stack.program import MARKER, SERVER, STORES, WORKERS, Program
@@ -238,13 +238,13 @@ def bring_down(state: StackState, tell: Tell) -> None:
 
 def _stop_in_order(state: StackState, supervisor: Supervisor, programs: tuple[Program, ...], tell: Tell) -> None:
     known = supervisor.statuses()
+    end_flow_runs(state, programs)
     for program in reversed(programs):
         if program.name in known:
             began = time.monotonic()
             was_up = bool(known[program.name].pid)
             supervisor.stop(program.name)
-            # Flow runs are in sessions of their own: they end here, while server and stores still take their word.
-            end_processes_of(state, {program.name: program.stop_signal})
+            end_processes_of(state, program)  # what began meanwhile is in a session of its own
             if was_up:
                 tell(f"{program.name} stopped  ({time.monotonic() - began:.1f} s)")
     supervisor.shut_down()

@@ -3,13 +3,13 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from infra.stack.program import MARKER, Program
+from infra.stack.program import MARKER, WORKERS, Program
 from infra.stack.state import StackState
 
 GRACE_S: Final = 10.0
@@ -48,30 +48,44 @@ def end_leftovers(state: StackState, programs: Iterable[Program]) -> list[str]:
     found = find_processes(state)
     supervisors = [p for p, name in found.items() if not name]
     _end(supervisors, "TERM", SUPERVISOR_GRACE_S)
-    stages: dict[str, tuple[int, str]] = {p.name: (p.stage, p.stop_signal) for p in programs}
+    listed = list(programs)
     ended = sorted({name or "supervisor" for name in found.values()})
-    for stage in sorted({stage for stage, _ in stages.values()}, reverse=True):
-        names = {name: how for name, (at, how) in stages.items() if at == stage}
-        end_processes_of(state, names)
+    for stage in sorted({program.stage for program in listed}, reverse=True):
+        at_once = [program for program in listed if program.stage == stage]
+        end_flow_runs(state, at_once)
+        for program in at_once:
+            end_processes_of(state, program)
     # What is left bears the name of a program that is no longer planned.
     _end(find_processes(state), "TERM", GRACE_S)
     return ended
 
 
-def end_processes_of(state: StackState, names: dict[str, str]) -> None:
-    """End the processes of these programs, each with its signal; what they started, flow runs included, with them."""
-    for name, how in names.items():
-        processes = [process for process, owner in find_processes(state).items() if owner == name]
-        roots = [process for process in processes if _parent(process) not in processes]
-        _end(roots, how, GRACE_S)
-        _end((p for p, owner in find_processes(state).items() if owner == name), "TERM", GRACE_S)
+def end_flow_runs(state: StackState, programs: Iterable[Program]) -> None:
+    """End what the workers among these programs run, before they end: a worker that ends kills it without a word."""
+    workers = {program.name for program in programs if program.stage == WORKERS}
+    found = {process: name for process, name in find_processes(state).items() if name in workers}
+    roots = _find_roots(found)
+    _end((process for process in found if _parent(process) in roots), "TERM", GRACE_S)
+
+
+def end_processes_of(state: StackState, program: Program) -> None:
+    """End a program with its own signal, and what it started, in whatever session, with it."""
+    _end(_find_roots(_find_own(state, program)), program.stop_signal, GRACE_S)
+    _end(_find_own(state, program), "TERM", GRACE_S)
+
+
+def _find_own(state: StackState, program: Program) -> list[psutil.Process]:
+    return [process for process, name in find_processes(state).items() if name == program.name]
+
+
+def _find_roots(processes: Collection[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if _parent(process) not in processes]
 
 
 def _parent(process: psutil.Process) -> psutil.Process | None:
-    try:
+    with contextlib.suppress(psutil.Error):
         return process.parent()
-    except psutil.Error:
-        return None
+    return None
 
 
 def _end(processes: Iterable[psutil.Process], how: str, grace_s: float) -> None:
