@@ -12,7 +12,7 @@ import pytest
 
 from infra.artifacts.store import open_store
 from infra.stack.leftovers import find_processes
-from tests.infra.stack.looking import assert_nothing_is_left
+from tests.infra.stack.looking import assert_nothing_is_left, wait_for
 from tests.servers.stack import Stack
 
 pytestmark = [
@@ -79,9 +79,9 @@ def test_a_triggered_project_is_trained_on_its_pool_and_released(stack, outcomes
 def test_blobs_lie_in_the_store_and_rows_in_the_database(stack, outcomes, monkeypatch):
     with psycopg.connect(stack.state.database_url("keepfit")) as connection:
         rows = connection.execute("SELECT project, count(*) FROM model_version GROUP BY project").fetchall()
-        runs = connection.execute("SELECT project, outcome FROM run").fetchall()
+        runs = connection.execute("SELECT project, state FROM run").fetchall()
     assert {project for project, _ in rows} >= set(PROJECTS)
-    assert {(project, "released") for project in PROJECTS} <= set(runs)
+    assert {(project, "completed") for project in PROJECTS} <= set(runs)
     for name, value in stack.state.environment().items():
         monkeypatch.setenv(name, value)
     stored = {blob.digest for blob in open_store(stack.state.environment()["KEEPFIT_STORE_URL"], 30).list_blobs()}
@@ -101,6 +101,7 @@ def test_down_leaves_no_process_and_no_port_even_where_the_supervisor_was_killed
     """With a retraining under way: its process is in a session of its own, and ends with the rest."""
     started = stack.keepfit("trigger", "iris")
     assert started.returncode == 0, started.stderr
+    wait_for(lambda: sum(name == "cpu-worker-1" for name in find_processes(stack.state).values()) > 1)
     supervisor = next(process for process, name in find_processes(stack.state).items() if not name)
     supervisor.kill()
     supervisor.wait(10)

@@ -1,7 +1,8 @@
 """What the processes of a stack do on this machine: where they listen, and whether any is left."""
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import psutil
@@ -11,6 +12,15 @@ from infra.stack.ports import is_free
 from infra.stack.program import Program
 from infra.stack.programs import list_programs
 from infra.stack.state import StackState
+
+BACK_WITHIN_S = 60
+
+
+def wait_for(what: Callable[[], object], within_s: float = BACK_WITHIN_S) -> None:
+    give_up = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < give_up, what
+        time.sleep(0.1)
 
 
 class Listener(NamedTuple):

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -14,19 +13,10 @@ import pytest
 from infra.artifacts.store import open_store
 from infra.stack.leftovers import find_processes
 from infra.stack.supervision import Supervisor, answers
-from tests.infra.stack.looking import assert_nothing_is_left
+from tests.infra.stack.looking import assert_nothing_is_left, wait_for
 from tests.servers.stack import Stack
 
 pytestmark = [pytest.mark.servers, pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("stack")]
-
-BACK_WITHIN_S = 60
-
-
-def wait_for(what: Callable[[], object], within_s: float = BACK_WITHIN_S) -> None:
-    give_up = time.monotonic() + within_s
-    while not what():
-        assert time.monotonic() < give_up, what
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from infra.stack.programs import list_programs
 from infra.stack.state import LOOPBACK
 from infra.stack.supervision import CONFIGURATION
 from tests.infra.stack.looking import find_listeners, ports_of
+from tests.servers.stack import ROOT
 
 pytestmark = [pytest.mark.servers, pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
@@ -60,6 +61,13 @@ def test_every_listening_socket_is_known_and_on_loopback(stack):
     channels = Counter(each.program for each in tcp if each.program in workers)
     assert channels == dict.fromkeys(workers, 1)
     assert {each.port for each in tcp if each.program not in workers} == set(ports_of(stack.state))
+
+
+def test_the_security_page_has_a_row_for_every_port(stack):
+    page = (ROOT / "docs/security.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")] for line in page.splitlines() if line.startswith("|")]
+    told = {f"{row[1]} {port}" for row in rows for port in row[2].split(", ")}
+    assert set(ports_of(stack.state).values()) <= told
 
 
 def test_every_unix_socket_is_its_owners_alone(stack):
