@@ -6,7 +6,9 @@ import time
 from typing import Any, NamedTuple
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from pydantic import AwareDatetime
 
 from flows.approval import ask_for_approval
@@ -55,7 +57,7 @@ def name_run() -> str:
 @explained
 def retrain(
     project: ProjectChoice, as_of: AwareDatetime | None = None, trigger: Trigger | None = None, dry_run: bool = False
-) -> RunOutcome:
+) -> State[RunOutcome]:
     """Make a candidate from the data as of now, hold it against the champion, and release it if it may go.
 
     Parameters
@@ -82,7 +84,8 @@ def retrain(
         publish_history(project)
     if outcome.status == "waiting":
         ask_for_approval(project)
-    return outcome
+    said = f"{outcome.version or project}: {outcome.status.replace('_', ' ')}. {outcome.verdict.summary}"
+    return Completed(message=said, data=outcome)  # called as a function, the flow returns the data
 
 
 def _with_window(trigger: Trigger) -> Trigger:

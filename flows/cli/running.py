@@ -7,6 +7,7 @@ from flows.cli.progress import showing_progress
 from flows.cli.server import naming_silent_server, prefect_server
 from infra.errors import GateRefused
 from infra.settings import load_settings
+from tasks.contracts.release import RunOutcome
 from tasks.contracts.runs import Trigger
 from tasks.project import load_project
 
@@ -27,7 +28,8 @@ def run_project(
 
         server.wait()
         with naming_silent_server():
-            outcome = retrain(project, as_of=as_of, trigger=Trigger(why=reason), dry_run=dry_run)
+            returned = retrain(project, as_of=as_of, trigger=Trigger(why=reason), dry_run=dry_run)
+    outcome = RunOutcome.model_validate(returned)
     if as_json:
         print(outcome.model_dump_json(indent=2))
     else:
