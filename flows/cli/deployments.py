@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.text import Text
 
-from flows.cli.render import console, rows_table
+from flows.cli.render import console, fail_after_answer, rows_table
 from flows.cli.server import LOOPBACK, prepare_environment, spare_loopback
 from infra.errors import UsageError
 from infra.settings import load_settings
@@ -56,10 +56,11 @@ def deploy_checkout(cpu_slots: int | None, gpu_slots: int | None, *, as_json: bo
     else:
         _print(done)
     if done.neglected:
-        raise UsageError(
+        error = UsageError(
             f"prefect.yaml and the projects differ: {'; '.join(done.neglected)}.",
             remedy="Everything else is deployed. Correct prefect.yaml, then deploy again.",
         )
+        fail_after_answer(error, as_json=as_json)
 
 
 def _as_json(done: "Deployed") -> dict[str, Any]:

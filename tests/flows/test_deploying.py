@@ -99,7 +99,7 @@ def test_the_path_of_the_deploying_machine_is_in_no_deployment(desk: Desk) -> No
     ]
 
 
-def test_twice_is_once_and_what_an_operator_decided_stays(desk: Desk) -> None:
+def test_twice_is_once_and_what_an_operator_decided_stays(desk: Desk, place: Place) -> None:
     client = desk.client
     iris = client.read_deployment_by_name("retrain/iris")
     client.update_deployment_schedule(iris.id, iris.schedules[0].id, active=False)
@@ -108,10 +108,10 @@ def test_twice_is_once_and_what_an_operator_decided_stays(desk: Desk) -> None:
     client.update_automation(first.id, editable(first, enabled=False))
     client.update_work_pool("cpu-pool", WorkPoolUpdate(base_job_template=TEMPLATE))
 
-    done = desk.deploy(cpu=3)
+    done = place.answer("deploy", "--cpu-slots", "3")
 
     assert client.read_deployment_by_name("retrain/iris").id == iris.id
-    paused = {row.name for row in done.deployments if row.paused}
+    paused = {row["name"] for row in done["deployments"] if row["paused"]}  # type: ignore[index]
     assert paused == {"retrain/iris", "retrain/imdb"}
     for name, active in (("iris", False), ("penguins", True)):
         schedules = client.read_deployment_by_name(f"retrain/{name}").schedules
