@@ -64,5 +64,9 @@ class FitReport(Contract):
     seconds: float
     cpu_seconds: float
     gpu_seconds: float = Field(0.0, description="Seconds for which training held the GPU.")
-    peak_memory_mb: float = Field(0.0, description="Highest resident memory of the training process, in MB (10^6 bytes).")
-    gpu_peak_memory_mb: float = Field(0.0, description="Most of the GPU's memory that training held, in MB (10^6 bytes).")
+    peak_memory_mb: float = Field(
+        0.0, description="Highest resident memory of the training process, in MB (10^6 bytes)."
+    )
+    gpu_peak_memory_mb: float = Field(
+        0.0, description="Most of the GPU's memory that training held, in MB (10^6 bytes)."
+    )
