@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from infra.errors import InsufficientData, IntegrityError, SpecError
 from tasks.contracts.evaluation import Verdict
-from tasks.contracts.project import Budgets
+from tasks.contracts.project import Budgets, Release
 from tasks.evaluation.gate import decide, decide_first
 from tests.tasks.evaluation.builders import draw_pair, make_scored, make_spec, right_and_wrong, table_of
 
@@ -32,6 +32,14 @@ def judged_first(table, spec=None, **changed):
 
 def check(verdict, name):
     return next(each for each in verdict.checks if each.name == name)
+
+
+def test_where_a_person_decides_the_verdict_claims_no_promotion_and_says_what_to_do():
+    spec = make_spec().model_copy(update={"release": Release(approval="operator")})
+    asked, unasked = judged(right_and_wrong(**BETTER), spec), judged(right_and_wrong(**BETTER))
+    assert asked.decision == unasked.decision == "PROMOTE"
+    assert asked.summary == unasked.summary.replace("Promoted: ", "May go: ")
+    assert "keepfit approve" in asked.next_step
 
 
 def test_a_better_model_is_promoted_with_its_evidence():

@@ -37,3 +37,9 @@ def test_a_worse_verdict_is_never_softened(decision):
 @pytest.mark.parametrize("withdrawn", [(), ("b" * 64,)], ids=["none", "another"])
 def test_any_other_model_keeps_its_verdict(withdrawn):
     assert hold_if_withdrawn(verdict(), ChampionRef(seq=3, withdrawn=withdrawn)) == verdict()
+
+
+def test_a_model_that_somebody_refused_is_held_in_other_words():
+    held = hold_if_withdrawn(verdict(), ChampionRef(seq=3, refused=(CONTENT,)))
+    assert (held.decision, held.checks[0].name) == ("HOLD", "not refused")
+    assert "refused to release" in held.summary
