@@ -29,8 +29,17 @@ class Settlement(NamedTuple):
 
 
 def propose(fencing: Fencing, proposal: Proposal) -> Proposal:
-    """Return the proposal as the ledger keeps it: this one, or the one that an earlier run made of the same."""
-    kept = open_workspace().registry.commit_step(
+    """Return the proposal as the ledger keeps it: this one, or the one that an earlier run made of the same.
+
+    Raises
+    ------
+    Conflict
+        The champion has moved since the verdict: nobody should be asked about it.
+    """
+    registry = open_workspace().registry
+    if registry.champion(proposal.project).seq != proposal.verdict.champion_seq:
+        raise _error(Settlement("superseded", _explain_superseded(proposal)), proposal)
+    kept = registry.commit_step(
         fencing,
         key=_key(proposal.project, proposal.number, proposal.verdict.champion_seq),
         step=STEP,

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from infra.errors import Conflict, IntegrityError, UsageError
+from infra.registry.records import Fencing
 from infra.workspace import open_workspace
 from tasks.release.approval import (
     approve_proposal,
     find_proposal,
     find_settlement,
     find_waiting,
+    propose,
     refuse_proposal,
 )
 from tasks.release.champions import find_champion
@@ -86,6 +88,14 @@ def test_the_champion_that_moved_meanwhile_makes_the_evidence_void() -> None:
             settle(proposal, "It is right", "ann")
         assert "keepfit run demo" in caught.value.remedy
     assert champion() == 1
+
+
+def test_nobody_is_asked_about_a_verdict_on_an_earlier_champion() -> None:
+    make_version("a", approval="none")
+    proposal = make_waiting("b")
+    promote_by_hand("demo@1", "by hand", "bob")
+    with pytest.raises(Conflict, match="of which this evidence says nothing"):
+        propose(Fencing(proposal.run_id, PROJECT, 2), proposal)
 
 
 def test_of_two_that_wait_only_one_can_go() -> None:
