@@ -129,7 +129,7 @@ def test_a_model_whose_bytes_were_changed_is_never_approved(home: Path) -> None:
     proposal = make_waiting("a")
     model = next(path for path in (home / "store").rglob("*") if path.is_file() and path.read_bytes() == b"model a")
     model.write_bytes(b"model b")
-    with pytest.raises(IntegrityError, match="digest"):
+    with pytest.raises(IntegrityError, match="expected SHA-256"):
         approve_proposal(proposal, "It is right", "ann")
     assert champion() is None
 
