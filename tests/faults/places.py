@@ -31,6 +31,8 @@ class Command:
     said: str = ""
     seconds: float = 0.0
     """From going on to the end."""
+    stops: int = 0
+    """How often it reached the point."""
 
 
 @dataclass
@@ -115,7 +117,7 @@ class FaultPlace(Place):
             yield command
         finally:
             went_on = time.monotonic()
-            _let_go_on(process, thread)
+            command.stops = _let_go_on(process, thread)
             command.code, command.said = answer[0]
             command.seconds = time.monotonic() - went_on
 
@@ -131,10 +133,13 @@ def _wait_for_stop(thread: threading.Thread, candidates: Callable[[], list[psuti
     raise AssertionError("the command never stopped at its fault point")
 
 
-def _let_go_on(process: psutil.Process, thread: threading.Thread) -> None:
-    # A step that is tried again reaches its points again.
+def _let_go_on(process: psutil.Process, thread: threading.Thread) -> int:
+    """Return how often the process was stopped: a step that is tried again reaches its points again."""
+    stops = 0
     while thread.is_alive():
         with suppress(psutil.NoSuchProcess):
             if process.status() == psutil.STATUS_STOPPED:
+                stops += 1
                 process.resume()
         thread.join(0.02)
+    return stops

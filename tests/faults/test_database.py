@@ -34,10 +34,8 @@ def test_a_result_waits_for_a_database_that_comes_back(place: FaultPlace, runnin
     assert command.code == 0, command.said
     assert "waits for the database" in command.said
     check_invariants(place)
-    world = look(place)
-    stored = {key.rpartition("/")[2] for key in world.objects if key.startswith("sha256/")}
-    assert stored == {row["digest"] for row in world.tables["blob"]}, "no step ran twice"
-    assert [row["state"] for row in world.tables["run"]] == ["completed"]
+    assert command.stops == 1, "it trained once"
+    assert [row["state"] for row in look(place).tables["run"]] == ["completed"]
 
 
 def test_a_database_that_stays_away_ends_the_run_in_time_and_the_next_goes_on(

@@ -30,7 +30,7 @@ def test_without_its_server_a_run_ends_in_the_registry_and_prefect_learns_of_it_
     iris = {"KEEPFIT_PROJECTS": place.environment["KEEPFIT_PROJECTS"], "PREFECT_CLIENT_MAX_RETRIES": "1"}
     make_table(place, place.home / "projects")
     with (
-        place.stopped_at("score.start", "run", "iris", anew=True, **iris) as finishing,  # type: ignore[arg-type]
+        place.stopped_at("score.start", "run", "iris", anew=True, **iris) as finishing,
         place.stopped_at("train.after_commit", "run", "table") as terminated,
     ):
         place.prefect.kill()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.artifacts.reference import blob_key
 from tests.faults.invariants import check_invariants, look
@@ -120,6 +121,34 @@ def test_a_blob_that_changes_in_the_store_is_refused_with_its_digest(place: Faul
     put(place, digest, whole)
     assert place.keepfit("run", "iris")[0] == 0
     check_invariants(place)
+
+
+def test_a_byte_that_flips_on_the_servers_disk_is_never_used(place: FaultPlace) -> None:
+    with place.stopped_at("score.start", "run", "iris", KEEPFIT_STORE_DEADLINE_S=str(DEADLINE_S)) as ended:
+        world = look(place)
+        (train,) = [row["result"] for row in world.tables["step"] if row["step"] == "train"]
+        digest = train["chosen"]["artifact"]["digest"]
+        flip_on_disk(place, world.blob(digest))
+    assert ended.code == 1, ended.said
+    assert f"{digest} at {place.s3.endpoint}: cannot read within {DEADLINE_S} s" in ended.said
+    with pytest.raises(ClientError, match="InternalError"):  # the server sees it first, and gives it to nobody
+        place.s3.client().get_object(Bucket=place.bucket[0], Key=f"{place.bucket[1]}/{blob_key(digest)}")
+    with place.registry() as registry:
+        assert registry.versions("iris") == []
+
+    put(place, digest, world.blob(digest))
+    assert place.keepfit("run", "iris")[0] == 0
+    check_invariants(place)
+
+
+def flip_on_disk(place: FaultPlace, whole: bytes) -> None:
+    folder, own = place.s3.log.parent / "data", f"{place.bucket[0]}_*.dat"
+    volumes = [path for path in folder.glob(own) if whole in path.read_bytes()]
+    assert len(volumes) == 1, "the blob lies on the disk as it is"
+    middle = volumes[0].read_bytes().index(whole) + len(whole) // 2
+    with volumes[0].open("r+b") as volume:
+        volume.seek(middle)
+        volume.write(bytes([whole[len(whole) // 2] ^ 1]))
 
 
 def flip(place: FaultPlace, digest: str, whole: bytes) -> None:
