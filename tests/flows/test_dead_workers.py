@@ -18,20 +18,20 @@ from uuid import UUID
 import psutil
 import pytest
 import yaml
-from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Suspended
+from prefect.states import Scheduled, Suspended
 
 from flows.deploying import deploy
 from flows.deploying.description import FILE, read_description
 from flows.local_server import LocalServer
+from infra.errors import GateRefused
 from infra.registry.registry import Registry, open_registry
 from tests.flows.conftest import Place
-from tests.flows.tables import make_table
+from tests.flows.tables import make_table, write_rows
 
 ROOT = Path(__file__).parents[2]
 BOUND_S = 120.0
@@ -108,8 +108,8 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
 
 
 def reduce(raw: dict[str, Any]) -> dict[str, Any]:
-    """The file with the retraining of two other projects, and the sweeper."""
-    iris, sweep = (each for each in raw["deployments"] if each["name"] in ("iris", "regular"))
+    """The file with the retraining of two other projects, the approval and the sweeper."""
+    iris, approve, sweep = (each for each in raw["deployments"] if each["name"] in ("iris", "release", "regular"))
     retrain = [
         {
             **iris,
@@ -120,7 +120,7 @@ def reduce(raw: dict[str, Any]) -> dict[str, Any]:
         }
         for name in ("table", "chair")
     ]
-    return {**raw, "deployments": [*retrain, sweep]}
+    return {**raw, "deployments": [*retrain, approve, sweep]}
 
 
 @contextmanager
@@ -201,12 +201,10 @@ def death(yard: Yard) -> Death:
 
 
 def suspend_approval(client: SyncPrefectClient) -> UUID:
-    """Suspend a run of the flow `approve` whose only heartbeat comes in after that."""
-
-    @flow(name="approve")
-    def approve() -> None: ...
-
-    made = client.create_flow_run(approve, tags=["keepfit"])
+    """Suspend a run of the deployment `approve/release` whose only heartbeat comes in after that."""
+    deployment = client.read_deployment_by_name("approve/release")
+    tomorrow = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(days=1))
+    made = client.create_flow_run_from_deployment(deployment.id, parameters={"version": "table@1"}, state=tomorrow)
     client.set_flow_run_state(made.id, Suspended(timeout_seconds=3600), force=True)
     emit_event(
         "prefect.flow-run.heartbeat",
@@ -246,12 +244,16 @@ def test_a_second_run_is_refused_and_ctrl_c_ends_the_waiting_alone(
 
 
 def test_waiting_shows_the_steps_and_ends_with_the_verdict(yard: Yard, death: Death, registry: Registry) -> None:
-    waiting = yard.keepfit("trigger", "chair", "--wait", "--reason", "a look")
+    write_rows(yard.home / "projects" / "chair", sharpness=2.0, seed=1)
+    waiting = yard.keepfit("trigger", "chair", "--wait", "--strict", "--reason", "a look")
     wait_for("the run before it trains", lambda: stopped_process(registry, "chair"), 60, yard).resume()
     said, steps = waiting.communicate(timeout=120)
-    assert waiting.returncode == 0, steps
+    assert waiting.returncode == GateRefused.exit_code, steps
     assert [line.split()[1] for line in steps.splitlines()[1:]][:4] == ["ingest", "validate", "split", "train"]
-    assert "Nothing new: the same model as before; chair@1 stays champion." in said
+    assert said.split()[0] == "HOLD"
+    assert "chair@2 is kept with its evidence; chair@1 stays champion." in said
+    assert "keepfit show chair@2" in said
+    assert registry.runs("chair")[0].why == "a look"
 
 
 def test_the_run_whose_worker_and_process_died_together_is_final_and_its_slots_free_in_time(
