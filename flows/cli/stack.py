@@ -137,18 +137,21 @@ def watch(state: StackState, tell: Callable[[str], None]) -> NoReturn:
         now = supervisor.statuses()
         for name, status in now.items():
             earlier = before.get(name)
-            if earlier is None or (earlier.state, earlier.pid) == (status.state, status.pid):
-                continue
-            tell(f"{name}: {describe_change(earlier, status)}")
+            if earlier is not None and (change := describe_change(earlier, status)):
+                tell(f"{name}: {change}")
         before = now
 
 
 def describe_change(earlier: Status, now: Status) -> str:
-    """Return what happened to a program between two looks."""
+    """Return what happened to a program between two looks; nothing where it goes on as it was."""
+    if now.pid and now.pid == earlier.pid and now.state in {"RUNNING", "STARTING"}:
+        return ""
     if now.pid and earlier.pid and now.pid != earlier.pid:
         return f"process {earlier.pid} ended; started again as {now.pid}"
-    if now.up:
-        return f"runs as {now.pid}"
+    if now.pid and now.pid != earlier.pid:
+        return f"started again as {now.pid}"
+    if (now.state, now.pid) == (earlier.state, earlier.pid):
+        return ""
     return f"{now.state.lower()}{f' ({now.detail})' if now.detail else ''}"
 
 
