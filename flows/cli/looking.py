@@ -15,6 +15,7 @@ from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.contracts.models import FitReport
 from tasks.project import load_project
+from tasks.release.approval import find_refusals, find_waiting
 from tasks.release.stored import StoredVersion, find_version
 
 
@@ -24,7 +25,10 @@ def list_all(*, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=2, default=str))
         return
-    console.print(rows_table(("project", "champion", "last run", "what it is"), [row.values() for row in rows]))
+    columns = {"project": "project", "champion": "champion", "last_run": "last run", "description": "what it is"}
+    console.print(rows_table(columns.values(), [[row[name] for name in columns] for row in rows]))
+    for label in [label for row in rows for label in row["waiting"]]:
+        console.print(f"{label} waits for approval: keepfit approve {label} [--refuse] --why …", soft_wrap=True)
 
 
 def _project_row(name: str) -> dict[str, Any]:
@@ -38,6 +42,7 @@ def _project_row(name: str) -> dict[str, Any]:
     return {
         "project": name,
         "champion": f"{name}@{champion.version}" if champion.version else None,
+        "waiting": [proposal.label for proposal in find_waiting(name)],
         "last_run": f"{runs[0].state} {runs[0].started_at:%Y-%m-%d %H:%M}" if runs else None,
         "description": description,
     }
@@ -61,6 +66,7 @@ def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
         console.print(f"            {note}", soft_wrap=True)
     if version.verdict.decision != "PROMOTE":
         console.print(f"  next      {version.verdict.next_step}", soft_wrap=True)
+    _print_approval(version)
     for release in _releases_of(version):
         until = f"{release.until:%Y-%m-%d %H:%M}" if release.until else "now"
         why = "" if release.why == version.verdict.summary else f": {release.why}"
@@ -80,6 +86,15 @@ def describe_cost(fit: FitReport) -> str:
     if fit.peak_memory_mb:
         parts.append(f"{fit.peak_memory_mb:,.0f} MB of memory at most")
     return ", ".join(parts) + (f", by {hardware.worker}" if hardware.worker else "")
+
+
+def _print_approval(version: StoredVersion) -> None:
+    project, number, label = version.row.project, version.row.number, version.label
+    if refusal := open_workspace().registry.refusal(project, number):
+        why = refusal.detail["why"]
+        console.print(f"  refused   {refusal.at:%Y-%m-%d %H:%M} by {refusal.actor}: {why}", soft_wrap=True)
+    elif label in [proposal.label for proposal in find_waiting(project)]:
+        console.print(f"  decide    keepfit approve {label} [--refuse] --why …", soft_wrap=True)
 
 
 def _releases_of(version: StoredVersion) -> list[ReleaseRow]:
@@ -113,6 +128,10 @@ def show_history(project: str, at: datetime | None = None, *, as_json: bool) -> 
     _print_releases(project, rows)
     if others:
         console.print(f"Never champion: {', '.join(others)}.", soft_wrap=True)
+    for number, row in find_refusals(project).items():
+        console.print(
+            f"Refused: {project}@{number}, {row.at:%Y-%m-%d %H:%M} by {row.actor}: {row.detail['why']}", soft_wrap=True
+        )
 
 
 def _print_champion_at(project: str, at: datetime, row: ReleaseRow | None, *, as_json: bool) -> None:
