@@ -1,15 +1,14 @@
 """A run from its first to its last moment: the lease, its heartbeat, and how it ends in the registry's own ledger."""
 
 import logging
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from getpass import getuser
 from typing import NamedTuple
 
 from flows.orchestrator import mark_crashed, name_flow_run
+from infra.actor import actor_name
 from infra.errors import KeepfitError, LeaseLost, RegistryUnavailable
 from infra.registry.holder import describe_process
 from infra.registry.records import FinalState, RunGrant
@@ -32,16 +31,6 @@ class OpenRun(NamedTuple):
     grant: RunGrant
     project: LoadedProject
     ended: threading.Event
-
-
-def actor_name() -> str:
-    """Return who acts, for the audit: KEEPFIT_ACTOR, or the user of this process."""
-    if actor := os.environ.get("KEEPFIT_ACTOR"):
-        return actor
-    try:
-        return getuser()
-    except (KeyError, OSError):  # containers run under numbers that no account has
-        return f"uid {os.getuid()}"
 
 
 @contextmanager

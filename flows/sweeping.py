@@ -19,7 +19,7 @@ from pydantic import Field
 from flows.forms import explained
 from flows.orchestrator import reach_orchestrator
 from flows.reconciling import cancel_children, crash_stuck, reconcile, skip_late_sweeps
-from flows.runs import actor_name
+from infra.actor import actor_name
 from infra.artifacts.reference import FRESH_FOR
 from infra.artifacts.store import BlobStore
 from infra.registry.reading import BLOB_PAGE

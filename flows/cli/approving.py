@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flows.cli.render import console
 from flows.cli.server import naming_silent_server, prepare_environment
-from flows.runs import actor_name
+from infra.actor import actor_name
 from infra.errors import KeepfitError, UsageError
 from infra.settings import load_settings
 from tasks.release.approval import approve_proposal, find_proposal, refuse_proposal

@@ -59,7 +59,10 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the run.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but register and release nothing.")] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 4 unless a model was released or nothing changed.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 4 unless a model was released, waits for approval, or nothing changed."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -220,7 +223,11 @@ def trigger(  # noqa: PLR0917 - typer reads options from the signature
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but register and release nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show the steps, and end as `keepfit run` ends.")] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="With --wait: exit with 4 unless a model was released or nothing changed.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="With --wait: exit with 4 unless a model was released, waits for approval, or nothing changed.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

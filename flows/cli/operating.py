@@ -1,7 +1,7 @@
 """`keepfit promote` and `keepfit rollback`: the champion moved by hand, through the same transaction and history."""
 
 from flows.cli.render import console
-from flows.runs import actor_name
+from infra.actor import actor_name
 from tasks.release.moves import Move, promote_by_hand, roll_back
 
 
