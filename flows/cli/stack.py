@@ -18,7 +18,7 @@ from rich.text import Text
 from flows.cli.render import console, rows_table
 from infra.errors import KeepfitError, UsageError
 from infra.settings import load_settings
-from infra.stack.leftovers import find_processes
+from infra.stack.leftovers import end_orphans, find_processes
 from infra.stack.logs import follow, log_of, read_tail
 from infra.stack.planning import Wishes, check_installation, delete_data, holding_stack, make_stack_folder, plan_stack
 from infra.stack.program import Program
@@ -159,7 +159,10 @@ def stop(*, delete: bool) -> None:
     """Stop the stack of this KEEPFIT_HOME, whoever started it."""
     state = read_state(load_settings().home)
     if state is None:
-        console.print(f"There is no stack in {stack_folder(load_settings().home)}.")
+        folder = stack_folder(load_settings().home)
+        ended = end_orphans(folder)
+        left = f" {ended} processes of one that was there are ended." if ended else ""
+        console.print(f"There is no stack in {folder}.{left}", soft_wrap=True)
         return
     tell = Progress()
     with holding_stack(state.folder):

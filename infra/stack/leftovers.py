@@ -60,6 +60,21 @@ def end_leftovers(state: StackState, programs: Iterable[Program]) -> list[str]:
     return ended
 
 
+def end_orphans(folder: Path) -> int:
+    """End the processes of a stack whose folder was removed under them, and return how many there were.
+
+    Its state is gone, so only the marker tells them: the supervisor first, which stops its programs in order.
+    """
+    orphans: dict[psutil.Process, str] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARKER) == str(folder):
+                orphans[process] = process.environ().get(NAME, "")
+    _end((process for process, name in orphans.items() if not name), "TERM", SUPERVISOR_GRACE_S)
+    _end((process for process in orphans if process.is_running()), "TERM", GRACE_S)
+    return len(orphans)
+
+
 def end_flow_runs(state: StackState, programs: Iterable[Program]) -> None:
     """End what the workers among these programs run, before they end: a worker that ends kills it without a word."""
     workers = {program.name for program in programs if program.stage == WORKERS}

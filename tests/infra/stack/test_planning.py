@@ -3,12 +3,15 @@
 import os
 import socket
 import stat
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from infra.errors import KeepfitError, UsageError
 from infra.stack import gpus
 from infra.stack.certificates import make_certificates, name_certificates
+from infra.stack.leftovers import end_orphans
 from infra.stack.logs import hide_credentials, read_tail
 from infra.stack.orchestration import describe_worker, plan_workers
 from infra.stack.planning import Wishes, check_ports, holding_stack, plan_stack
@@ -127,6 +130,22 @@ def test_one_command_at_a_time_changes_a_stack(tmp_path):
         pass
     with holding_stack(tmp_path):
         pass
+
+
+def test_processes_whose_stack_was_removed_under_them_are_ended(tmp_path):
+    def sleep(folder: Path) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(["sleep", "60"], env={**os.environ, MARKER: str(folder)})
+
+    ours, theirs = sleep(tmp_path / "stack"), sleep(tmp_path / "other")
+    try:
+        assert end_orphans(tmp_path / "stack") == 1
+        assert ours.poll() is not None
+        assert theirs.poll() is None
+        assert end_orphans(tmp_path / "stack") == 0
+    finally:
+        theirs.kill()
+        theirs.wait()
+        ours.wait()
 
 
 def test_the_supervisor_s_configuration_holds_no_secret(state):
