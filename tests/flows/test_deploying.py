@@ -62,8 +62,8 @@ def desk(prefect_url: str) -> Iterator[Desk]:
             client.delete_work_pool(pool)
         for automation in client.read_automations():
             client.delete_automation(automation.id)  # they would act on other tests' runs
-        for deployment in client.read_deployments():
-            client.delete_deployment(deployment.id)
+        for described in read_description(ROOT).deployments:
+            client.delete_deployment(client.read_deployment_by_name(described.full_name).id)
 
 
 def test_everything_that_the_file_describes_is_on_the_server(desk: Desk) -> None:
