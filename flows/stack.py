@@ -122,9 +122,12 @@ def wait_until_ready(state: StackState, supervisor: Supervisor, program: Program
         It does not in time, or the supervisor gave up on it; with the last lines of its log.
     """
     give_up = time.monotonic() + LIMITS_S[program.stage]
+    # The supervisor calls a program running only once it has stayed up for a while; for the last ones that is waited
+    # for, so that `keepfit status` agrees with `keepfit up`.
+    enough = {"RUNNING"} if program.stage == WORKERS else {"RUNNING", "STARTING"}
     while True:
         status = supervisor.statuses()[program.name]
-        if status.state in {"RUNNING", "STARTING"} and is_ready(state, program, status.since):
+        if status.state in enough and is_ready(state, program, status.since):
             return
         if not status.pid:
             check_ports(program, OTHER_PORT)  # somebody may have been quicker
