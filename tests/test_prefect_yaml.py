@@ -82,6 +82,10 @@ ROT: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         "cpu-pool has no queue operator. Did you mean 'operate'",
     ),
     "twice": (lambda raw: edit(raw, "retrain", "iris", name="imdb"), "retrain/imdb: stands there twice"),
+    "schedule's parameters": (
+        lambda raw: deployment(raw, "retrain", "iris")["schedules"][0]["parameters"].update(trigger={"kind": "moon"}),
+        "retrain/iris: parameters:",
+    ),
     "automation": (
         lambda raw: raw["definitions"]["automations"][1]["actions"][0].update(deployment="sweep/often"),
         "there is no deployment sweep/often",
@@ -125,6 +129,10 @@ NEGLECT: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "zone": (
         lambda raw: deployment(raw, "retrain", "iris")["schedules"][0].update(timezone="Asia/Tokyo"),
         "retrain/iris: expected the schedule of its project.yaml",
+    ),
+    "kind": (
+        lambda raw: deployment(raw, "retrain", "iris")["schedules"][0].pop("parameters"),
+        "retrain/iris: expected its schedule to say trigger: {kind: schedule}, found operator",
     ),
     "gpu": (lambda raw: raw["deployments"].remove(deployment(raw, "fit", "gpu")), "asks for fit/gpu on gpu-pool"),
 }  # fmt: skip

@@ -172,6 +172,9 @@ def _check_flow(deployment: Deployment) -> Iterator[str]:
         yield f"entrypoint {deployment.entrypoint}: expected a flow of that name, found {flow!r:.80}"
         return
     yield from _check_parameters(flow, deployment.parameters)
+    for schedule in deployment.schedules:
+        if own := schedule.get("parameters"):
+            yield from _check_parameters(flow, {**deployment.parameters, **own})
 
 
 def _check_parameters(flow: Flow[..., Any], given: Mapping[str, Any]) -> Iterator[str]:
@@ -209,5 +212,11 @@ def _check_project(spec: ProjectSpec, deployment: Deployment | None) -> Iterator
     if deployment.name != spec.name:
         yield f"{deployment.full_name}: retrains {spec.name}; expected the name retrain/{spec.name}"
     wanted = [spec.schedule.model_dump()] if spec.schedule else []
-    if deployment.schedules != wanted:
-        yield f"{deployment.full_name}: expected the schedule of its project.yaml, {wanted}, found {deployment.schedules}"
+    found = [{key: value for key, value in each.items() if key != "parameters"} for each in deployment.schedules]
+    if found != wanted:
+        yield f"{deployment.full_name}: expected the schedule of its project.yaml, {wanted}, found {found}"
+    for schedule in deployment.schedules:
+        trigger = {**deployment.parameters, **schedule.get("parameters", {})}.get("trigger") or {}
+        kind = trigger.get("kind")
+        if kind != "schedule":
+            yield f"{deployment.full_name}: expected its schedule to say trigger: {{kind: schedule}}, found {kind}"
