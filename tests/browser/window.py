@@ -1,6 +1,7 @@
 """A browser window with the Prefect UI, and the few things that an operator does there."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,8 +9,11 @@ from playwright.sync_api import Browser, Locator, Route, ViewportSize, expect
 
 SIZE: ViewportSize = {"width": 1280, "height": 900}
 ELSEWHERE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
-RUN_MS = 240_000
+RUN_MS = 180_000
 """A run has been given a worker, has done its work and has ended."""
+
+LOOKS = 5
+LOOK_MS = 5_000
 
 
 class Window:
@@ -113,11 +117,18 @@ class Window:
         run = urlsplit(self.page.url).path
         self.open_tab("Artifacts")
         self.main.get_by_role("link", name=key).click()
+        self.page.wait_for_url(re.compile(r"/artifacts/key/"))
         # The UI lists what all runs made under this key: each entry is a link to the artifact, then one to its run.
+        # While the list loads it moves, and for a moment an entry names another's run: the artifact's own page decides.
         made_here = self.main.locator(f"a[href^='{run}']").first
         artifact = made_here.locator("xpath=preceding::a[contains(@href, '/artifacts/artifact/')][1]")
-        # Not a click: entries move while the list loads, and another one would be hit.
-        self.page.goto(f"{self.ui}{artifact.get_attribute('href')}")
+        for listing in [self.page.url] * LOOKS:
+            self.page.goto(f"{self.ui}{artifact.get_attribute('href')}")
+            with suppress(AssertionError):
+                expect(made_here).to_be_visible(timeout=LOOK_MS)
+                break
+            self.page.goto(listing)
+        expect(made_here).to_be_visible()
         return self.main.get_by_role("tabpanel", name="Artifact")
 
     def open_decision(self) -> None:
