@@ -42,6 +42,7 @@ def test_the_form_explains_each_field_and_refuses_a_bad_value(window: Window, re
     for field in EXPLAINED:
         label = window.form.locator("label").filter(has_text=re.compile(rf"^{field}\b"))
         expect(label.locator("xpath=following-sibling::p")).to_have_text(re.compile(r"\w+ \w+"))
+    window.keep_picture("form", height=1300)
     window.choose(window.form, "Kind", "operator")
     window.fill(window.form, Why="too many words " * 40)
     window.submit()
@@ -50,7 +51,6 @@ def test_the_form_explains_each_field_and_refuses_a_bad_value(window: Window, re
 
 def test_the_form_starts_a_run_whose_stages_are_seen_on_its_page(window: Window) -> None:
     window.fill(window.form, Why="a first version")
-    window.keep_picture("form")
     window.submit_again(window.form.get_by_text("is not valid under any of the given schemas"))
     window.open_started_run()
     window.expect_state("Completed")
