@@ -44,7 +44,7 @@ def reach_orchestrator() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except PrefectHTTPStatusError as error:
-        raise _explain(error) from error
+        raise explain_refusal(error) from error
     except (httpx.HTTPError, PrefectException) as error:
         raise OrchestratorUnavailable(
             f"PREFECT_API_URL: expected a Prefect server at {name_server()}; {type(error).__name__}.",
@@ -59,7 +59,8 @@ def name_server() -> str:
     return f"{url.scheme}://{url.hostname}{port}{url.path}"
 
 
-def _explain(error: PrefectHTTPStatusError) -> UsageError | OrchestratorUnavailable:
+def explain_refusal(error: PrefectHTTPStatusError) -> UsageError | OrchestratorUnavailable:
+    """Return the error that says what to do about an answer of the server that is none of the expected ones."""
     status = error.response.status_code
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         given = "another one" if os.environ.get("PREFECT_API_AUTH_STRING") else "none"

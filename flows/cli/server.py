@@ -42,9 +42,9 @@ def naming_silent_server() -> Iterator[None]:
     try:
         yield
     except PrefectHTTPStatusError as error:
-        from flows.orchestrator import _explain
+        from flows.orchestrator import explain_refusal
 
-        raise _explain(error) from error
+        raise explain_refusal(error) from error
     except httpx.TransportError as error:
         raise _end_without_server(error) from error
     except RuntimeError as error:  # the client's own class for this, told from others by its text alone

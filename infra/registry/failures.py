@@ -12,7 +12,17 @@ UNREACHABLE_STATES = ("08", "57P", "53300", "57014", "25P03")
 CONTENTION_STATES = ("40001", "40P01", "55P03")
 """SQLSTATE of a serialization failure, a deadlock and a lock that did not come in time."""
 
-REFUSED_WORDS = ("authentication failed", "does not exist", "permission denied", "no pg_hba.conf entry", "no password")
+REFUSED_STATES = ("28", "42501", "25006")
+"""SQLSTATE prefixes: a role that may not enter, may not do this, or may only read."""
+
+REFUSED_WORDS = (
+    "authentication failed",
+    "does not exist",
+    "permission denied",
+    "no pg_hba.conf entry",
+    "no password",
+    "not permitted to log in",
+)
 """A failed connection has no SQLSTATE in psycopg: these words of the server's tell a refusal from an outage."""
 
 OUTAGE_REMEDY = "Check that the database runs and can be reached; then try again."
@@ -83,6 +93,9 @@ def _translate_postgresql(error: DBAPIError, said: str) -> RegistryError:
         return _translate_failed_connection(error, said)
     if state in CONTENTION_STATES:
         return Contention(said, remedy="Another process is writing; try again.")
+    if state.startswith(REFUSED_STATES):
+        remedy = "Check user, password and rights in KEEPFIT_DATABASE_URL: it must be able to write."
+        return RegistryError(said, remedy=remedy)
     if state.startswith(UNREACHABLE_STATES):
         return RegistryUnavailable(said, remedy=OUTAGE_REMEDY)
     return SchemaMissing(said) if state == "42P01" else RegistryError(said)

@@ -168,10 +168,12 @@ def test_a_database_that_lets_nobody_write_is_told_before_a_run_is_made(place: F
     for said_of_it, role in cases.items():
         said = refused_at_start(place, KEEPFIT_DATABASE_URL=role.url(place.postgres, database))
         assert said_of_it in said
+        assert "KEEPFIT_DATABASE_URL" in said
         assert "Trying again" not in said
     administer(place.postgres, f"ALTER ROLE {reader.name} SET default_transaction_read_only = on")
     said = refused_at_start(place, KEEPFIT_DATABASE_URL=reader.url(place.postgres, database))
     assert "read-only transaction" in said
+    assert "KEEPFIT_DATABASE_URL" in said
     with place.registry() as registry:
         assert registry.runs() == []
     check_invariants(place)
@@ -201,6 +203,7 @@ def test_a_role_that_is_changed_in_mid_run_ends_it_and_the_next_goes_on(name: st
         administer(place.postgres, leave)
     assert command.code == 1, command.said
     assert said_of_it in command.said
+    assert "KEEPFIT_DATABASE_URL" in command.said
     assert "Traceback" not in command.said
     assert command.seconds < SOON_S
     administer(place.postgres, give.format(role=role), database=database)
