@@ -109,7 +109,7 @@ def _translate_failed_connection(error: DBAPIError, said: str) -> RegistryError:
     return RegistryError(said)
 
 
-def _first_line(error: Exception, secrets: tuple[str, ...]) -> str:
+def _first_line(error: BaseException, secrets: tuple[str, ...]) -> str:
     text = " ".join(str(error).split())[:500] or type(error).__name__
     for secret in secrets:
         text = text.replace(secret, "***")

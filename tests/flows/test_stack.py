@@ -89,6 +89,17 @@ def test_blobs_lie_in_the_store_and_rows_in_the_database(stack, outcomes, monkey
     assert models <= stored
 
 
+def test_schedules_make_runs(stack, outcomes):
+    """The server's scheduler works on its own account: nothing else here would miss it."""
+
+    def scheduled() -> bool:
+        with psycopg.connect(stack.state.database_url("prefect")) as connection:
+            planned = connection.execute("SELECT count(*) FROM flow_run WHERE auto_scheduled").fetchone()
+        return bool(planned and planned[0])
+
+    wait_for(scheduled)
+
+
 def test_only_the_stack_was_written_to(stack, outcomes):
     """The two workers share no folder: parent and child met in the object store and the registry alone."""
     homes = [stack.state.folder / "workers" / name for name in PROJECTS.values()]
