@@ -42,8 +42,8 @@ def test_the_form_explains_each_field_and_refuses_a_bad_value(window: Window, re
     for field in EXPLAINED:
         label = window.form.locator("label").filter(has_text=re.compile(rf"^{field}\b"))
         expect(label.locator("xpath=following-sibling::p")).to_have_text(re.compile(r"\w+ \w+"))
+    expect(window.form.get_by_role("button", name="Select Kind")).to_have_text("operator")
     window.keep_picture("form", height=1300)
-    window.choose(window.form, "Kind", "operator")
     window.fill(window.form, Why="too many words " * 40)
     window.submit()
     expect(window.notices.get_by_text("is too long")).to_be_visible()
