@@ -51,7 +51,7 @@ def test_the_form_explains_each_field_and_refuses_a_bad_value(window: Window, re
 
 def test_the_form_starts_a_run_whose_stages_are_seen_on_its_page(window: Window) -> None:
     window.fill(window.form, Why="a first version")
-    window.submit_again(window.form.get_by_text("is not valid under any of the given schemas"))
+    window.submit_again()
     window.open_started_run()
     window.expect_state("Completed")
     window.open_tab("Task Runs")
@@ -127,10 +127,9 @@ def test_the_form_of_promote_refuses_what_is_no_version_and_moves_the_champion(
     window.open_form("promote", "by-hand")
     window.fill(window.form, version="penguins1", why="to compare in use", by="Grace")
     window.submit()
-    refusal = window.form.get_by_text("does not match")
-    expect(refusal).to_be_visible()
+    expect(window.form.get_by_text("does not match")).to_be_visible()
     window.fill(window.form, version="penguins@1")
-    window.submit_again(refusal)
+    window.submit_again()
     window.open_started_run()
     window.expect_state("Completed")
     assert registry.champion("penguins").version == 1
