@@ -1,5 +1,6 @@
 """Bringing the local stack up and down: which program starts after which, and when it counts as ready."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -97,10 +98,11 @@ def prepare(state: StackState, programs: Iterable[Program]) -> None:
 def find_supervisor(state: StackState, programs: tuple[Program, ...], tell: Tell) -> Supervisor:
     """Return the running supervisor, brought up to date, or a new one after the leftovers of an earlier one ended."""
     if answers(state):
-        supervisor = Supervisor(state)
-        write_configuration(state, programs)
-        supervisor.reload()
-        return supervisor
+        with contextlib.suppress(SupervisorGone):  # one that takes connections and says nothing is as good as dead
+            supervisor = Supervisor(state)
+            write_configuration(state, programs)
+            supervisor.reload()
+            return supervisor
     clean_up(state, programs, tell)
     return start_supervisor(state, programs)
 
@@ -224,7 +226,11 @@ def cpu_slots() -> int:
 def _digest_deployed(state: StackState) -> str:
     """Return a digest of the description, the slots, and the code that the forms are made from."""
     code = sorted(path for package in (flows, tasks) for path in Path(package.__path__[0]).rglob("*.py"))
-    parts = [f"{state.workers} {cpu_slots()}".encode(), *(path.read_bytes() for path in (state.checkout / FILE, *code))]
+    projects = sorted(path.parent.name for path in state.projects.glob("*/project.yaml"))
+    parts = [
+        f"{state.workers} {cpu_slots()} {projects}".encode(),
+        *(path.read_bytes() for path in (state.checkout / FILE, *code)),
+    ]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
@@ -235,7 +241,7 @@ def bring_down(state: StackState, tell: Tell) -> None:
         try:
             _stop_in_order(state, Supervisor(state), programs, tell)
         except SupervisorGone:
-            tell("the supervisor ended meanwhile")
+            tell("the supervisor does not answer any more; ending what is left")
     clean_up(state, programs, tell)
 
 

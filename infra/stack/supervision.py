@@ -79,8 +79,9 @@ class UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: Any) -> HTTPConnection:
         """Return a connection to the socket; the name of the host plays no part."""
-        connection = HTTPConnection("supervisor", timeout=CALL_LIMIT_S)
+        connection = HTTPConnection("supervisor")
         connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(CALL_LIMIT_S)  # the connection sets its own limit only on sockets that it makes
         try:
             connection.sock.connect(str(self._path))
         except OSError:
@@ -101,10 +102,13 @@ class Supervisor:
             with xmlrpc.client.ServerProxy("http://supervisor", transport=UnixTransport(self._state.socket)) as calls:
                 return getattr(calls.supervisor, name)(*arguments)
         except (OSError, HTTPException) as error:
-            raise SupervisorGone(
-                f"The supervisor of the stack in {self._state.folder} does not answer.",
-                remedy="`keepfit up` starts it anew; nothing is lost.",
-            ) from error
+            raise self._gone() from error
+
+    def _gone(self) -> SupervisorGone:
+        return SupervisorGone(
+            f"The supervisor of the stack in {self._state.folder} does not answer.",
+            remedy="`keepfit up` starts it anew; nothing is lost.",
+        )
 
     def statuses(self) -> dict[str, Status]:
         """Return every program that it knows, by name."""
@@ -131,11 +135,20 @@ class Supervisor:
                 self._call("addProcessGroup", name)
 
     def shut_down(self) -> None:
-        """Let it stop what still runs, and return when it has ended."""
+        """Let it stop what still runs, and return when it has ended.
+
+        Raises
+        ------
+        SupervisorGone
+            It takes too long, or has ended meanwhile.
+        """
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(int(self._call("getPID")))
             self._call("shutdown")
-            process.wait(STOP_LIMIT_S)
+            try:
+                process.wait(STOP_LIMIT_S)
+            except psutil.TimeoutExpired as error:
+                raise self._gone() from error
 
 
 @contextlib.contextmanager
