@@ -61,10 +61,14 @@ def train_where_asked(run: RunContext, parts: SplitRef, compute: Compute) -> Fit
     """
     if compute.device == "gpu" and own_deployment.id:
         key = key_of_call(train, run, parts)
-        if open_workspace().registry.find_step(key) is None:
+        if not _is_trained(key):
             _train_on_pool(run, parts, key, compute)
             _require_result(run, key)
     return train(run, parts)
+
+
+def _is_trained(key: str) -> bool:
+    return open_workspace().registry.find_step(key) is not None
 
 
 def _train_on_pool(run: RunContext, parts: SplitRef, key: str, compute: Compute) -> None:
@@ -74,11 +78,17 @@ def _train_on_pool(run: RunContext, parts: SplitRef, key: str, compute: Compute)
         if compute.fallback != "cpu":
             raise
         logger.warning("%s Training on the CPU instead, as project.yaml says (compute.fallback).", missing.message)
-        _dispatch("fit/cpu", run, parts, key)
+        try:
+            _dispatch("fit/cpu", run, parts, key)
+        except NoWorker as neither:  # its own advice is what was just tried
+            raise NoWorker(
+                f"{missing.message} Nor can the CPU train instead: {neither.message}",
+                remedy="Start a worker of either pool (`keepfit up`), then start the run again.",
+            ) from neither
 
 
 def _require_result(run: RunContext, key: str) -> None:
-    if open_workspace().registry.find_step(key) is None:
+    if not _is_trained(key):
         raise DispatchFailed(
             f"{run.project}: the training on the pool ended well, and its result is not in this run's registry.",
             remedy="Give all workers the same KEEPFIT_DATABASE_URL and KEEPFIT_STORE_URL.",
@@ -92,8 +102,13 @@ def _dispatch(name: str, run: RunContext, parts: SplitRef, key: str) -> None:
         for attempt in range(1, CHILDREN + 1):
             require_worker(client, str(target.work_pool_name), run.project)
             child = _start(target, run, parts, key, attempt)
-            state = _await(client, child, str(target.work_pool_name), run.project)
-            if state.is_completed():
+            try:
+                state = _await(client, child, str(target.work_pool_name), run.project)
+            except (DispatchFailed, httpx.HTTPError, PrefectException):
+                if _is_trained(key):  # only its end was not seen
+                    return
+                raise
+            if state.is_completed() or _is_trained(key):
                 return
             if not state.is_crashed() or attempt == CHILDREN:
                 raise _explain(state, child, run.project)
@@ -116,9 +131,15 @@ def require_worker(client: SyncPrefectClient, pool: str, project: str) -> None:
     Raises
     ------
     NoWorker
-        None is, or the pool is paused; the message says who was there last.
+        None is, or the pool is paused or gone; the message says who was there last.
     """
-    found = client.read_work_pool(pool)
+    try:
+        found = client.read_work_pool(pool)
+    except ObjectNotFound:
+        raise NoWorker(
+            f"{project}: expected the work pool {pool}, to train where the project asks for; there is none.",
+            remedy="`keepfit deploy` makes it from prefect.yaml.",
+        ) from None
     if found.is_paused:
         raise NoWorker(
             f"{project}: the work pool {pool} is paused.", remedy=f"`prefect work-pool resume {pool}` opens it again."
@@ -180,6 +201,11 @@ def _poll(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) ->
                 seen = state.name
                 logger.info("training on %s: %s is %s", pool, child.name, seen.lower())
             answered = time.monotonic()
+        except ObjectNotFound:
+            raise DispatchFailed(
+                f"{project}: the training on {pool} was deleted in Prefect before it had ended.",
+                remedy="The same run again sends another one.",
+            ) from None
         except (httpx.HTTPError, PrefectException):
             if time.monotonic() - answered > SILENCE_S:
                 raise
