@@ -1,6 +1,7 @@
 """How an artifact gets on a run's page: where there is a run, and without ever failing it."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -12,6 +13,9 @@ from prefect.exceptions import PrefectException
 from infra.errors import KeepfitError
 
 logger = logging.getLogger(__name__)
+
+MARKUP = re.compile(r"[\\`*~|\[\]]|(?<!\w)_|_(?!\w)")
+"""What Markdown reads as more than itself; within a word, as in `roc_auc`, an underscore is just that."""
 
 
 def has_page() -> bool:
@@ -42,12 +46,12 @@ def artifact_key(project: str, kind: str) -> str:
 
 
 def words(text: object) -> str:
-    r"""Return what people or data wrote as words for Markdown: one line, in a table one cell, and no HTML.
+    r"""Return what people or data wrote as words for Markdown: one line, in a table one cell, no HTML, link or picture.
 
-    >>> words("a|b\n<img>")
-    'a\\|b &lt;img&gt;'
+    >>> words("a|b\n<img> ![](http://there)")
+    'a\\|b &lt;img&gt; !\\[\\](http://there)'
     """
-    return escape(" ".join(str(text).split()), quote=False).replace("|", "\\|")
+    return MARKUP.sub(r"\\\g<0>", escape(" ".join(str(text).split()), quote=False))
 
 
 def figure(value: float | None) -> str:

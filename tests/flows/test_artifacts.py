@@ -19,7 +19,9 @@ from tests.flows.desk import Desk, open_desk
 from tests.tasks.release.builders import make_manifest, make_verdict
 from tests.tasks.release.waiting import own_workspace
 
-HOSTILE = "a|b\n# Heading\n| --- |<img src=x>"
+HOSTILE = (
+    "a|b\n# Heading\n| --- |<img src=x> c\\|d ![](http://there/x.png) [here](http://there) `code` **bold** roc_auc"
+)
 CHECKS = (
     Check(expectation="expect_a", column="x", status="passed", detail="fine"),
     Check(expectation="expect_b", column=None, status="failed", detail="3 of them", failed_rows=3),
@@ -31,7 +33,7 @@ REPORT = make_manifest().validation.model_copy(
 
 def table_of(lines: list[str]) -> list[list[str]]:
     """Return the cells of the Markdown tables."""
-    return [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("|")]
+    return [re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1] for line in lines if line.startswith("|")]
 
 
 def test_validation_shows_what_did_not_pass_first_with_its_rows() -> None:
@@ -52,6 +54,8 @@ def test_words_of_the_data_stay_in_their_cell() -> None:
     ):
         assert len({len(row) for row in table_of(lines)}) == 1
         assert not any("\n" in line or "<" in line for line in lines)
+        assert not any(re.search(r"(?<!\\)(\[here|\]\(|`)|\*\*bold", line) for line in lines if "there" in line)
+        assert any("roc_auc" in line for line in lines)
 
 
 def test_a_key_is_one_that_prefect_takes() -> None:
