@@ -2,18 +2,14 @@
 
 import base64
 from collections.abc import Iterator
-from datetime import timedelta
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from flows.artifacts.publishing import artifact_key, figure, has_page, publishing, words
-from infra.artifacts.reference import ArtifactRef
+from infra.artifacts.reference import LONGEST_LINK, ArtifactRef
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, Verdict
 from tasks.contracts.release import Proposal, RunOutcome
-
-LINK_LIFE = timedelta(days=7)
-"""As long as S3 lets a signed address live."""
 
 MARKS = {"pass": "✓", "inconclusive": "?", "fail": "✗"}
 
@@ -35,15 +31,15 @@ def publish_proposal(proposal: Proposal) -> None:
 
 
 def publish_report(project: str, label: str, report: ArtifactRef) -> None:
-    """Put a link to a version's page on the run's page; it works for LINK_LIFE."""
+    """Put a link to a version's page on the run's page; it works for LONGEST_LINK."""
     with publishing("the link to the report"):
-        link = open_workspace().store.link(report, LINK_LIFE)
+        link = open_workspace().store.link(report, LONGEST_LINK)
         create_link_artifact(
             link,
             link_text=f"The page of {label}",
             key=artifact_key(project, "report"),
             description=f"Everything about {label}: verdict, figures, pictures, data, lineage. "
-            f"The link works for {LINK_LIFE.days} days; `keepfit show {label} --page FILE` writes the page at any time.",
+            f"The link works for {LONGEST_LINK.days} days; `keepfit show {label} --page FILE` writes the page at any time.",
         )
 
 
