@@ -50,9 +50,10 @@ def make_certificates(folder: Path) -> None:
     uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     leaf = _start(subject, issuer, key, now).add_extension(names, critical=False).add_extension(uses, critical=False)
     write_private(files.authority, _text(authority.sign(authority_key, hashes.SHA256())))
-    write_private(files.certificate, _text(leaf.sign(authority_key, hashes.SHA256())))
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     write_private(files.key, pem.decode())
+    # Last: by its dates the next start sees whether all three were made.
+    write_private(files.certificate, _text(leaf.sign(authority_key, hashes.SHA256())))
 
 
 def _start(

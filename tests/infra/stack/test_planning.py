@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import stat
 import subprocess
 from pathlib import Path
@@ -9,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from infra.errors import KeepfitError, UsageError
-from infra.stack import gpus
+from infra.stack import certificates, gpus
 from infra.stack.certificates import make_certificates, name_certificates
 from infra.stack.leftovers import end_orphans
 from infra.stack.logs import hide_credentials, read_tail
 from infra.stack.orchestration import describe_worker, plan_workers
-from infra.stack.planning import Wishes, check_ports, holding_stack, plan_stack
+from infra.stack.planning import LONGEST_RUNTIME, Wishes, check_ports, holding_stack, plan_stack
 from infra.stack.ports import GRPC_OFFSET, choose_ports, is_free
 from infra.stack.program import MARKER, Program, complete_environment
 from infra.stack.state import load_state, read_state
@@ -121,6 +122,16 @@ def test_a_port_that_was_taken_is_named_with_its_holder(tmp_path):
             check_ports(program, "")
 
 
+def test_the_supervisor_s_socket_fits_whatever_the_process_id(tmp_path):
+    """Its path counts in bytes, and while it is made the process id is part of it."""
+    long = tmp_path / ("ä" * ((LONGEST_RUNTIME - len(os.fsencode(tmp_path))) // 2 - 5)) / "x"
+    for home in (tmp_path, long, long / "yyyyyyyyyyyyyyyyyy"):
+        state = plan_stack(home, tmp_path / "projects", Wishes())
+        assert len(os.fsencode(f"{state.socket}.4194304")) <= 107
+        if not state.runtime.is_relative_to(tmp_path):
+            state.runtime.rmdir()
+
+
 def test_one_command_at_a_time_changes_a_stack(tmp_path):
     with (
         holding_stack(tmp_path),
@@ -184,3 +195,24 @@ def test_certificates_are_made_once_and_their_key_is_closed(tmp_path):
     make_certificates(tmp_path / "tls")
     assert [file.read_bytes() for file in files] == first
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_renewal_that_was_killed_half_way_is_done_again(tmp_path, monkeypatch):
+    """A certificate with the key of another keeps SeaweedFS from starting for ten years."""
+    with monkeypatch.context() as patch:
+        patch.setattr(certificates, "LIFETIME", certificates.RENEW_BEFORE / 2)
+        make_certificates(tmp_path)
+    write, written = certificates.write_private, []
+
+    def die_at_the_third(path: Path, text: str) -> None:
+        written.append(path)
+        if len(written) == 3:
+            raise KeyboardInterrupt("killed")
+        write(path, text)
+
+    monkeypatch.setattr(certificates, "write_private", die_at_the_third)
+    with pytest.raises(KeyboardInterrupt, match="killed"):
+        make_certificates(tmp_path)
+    monkeypatch.setattr(certificates, "write_private", write)
+    make_certificates(tmp_path)
+    ssl.create_default_context().load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
