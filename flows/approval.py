@@ -97,6 +97,10 @@ def _has_asked() -> bool:
 
 def _ask(proposal: Proposal) -> Decision:
     """Return the decision. The first time this ends the process; the flow runs again from the top when it is there."""
+    logger.info(
+        "%s waits for a decision: Resume, here on the run's page (in the menu ⋮ where there is no button)",
+        proposal.label,
+    )
     form = Decision.with_initial_data(description=describe(proposal))
     return suspend_flow_run(wait_for_input=form, timeout=int(PATIENCE.total_seconds()), key=KEY)
 
@@ -105,7 +109,7 @@ def describe(proposal: Proposal) -> str:
     """Return the gate's evidence as the text above the form, which is a narrow column."""
     verdict = proposal.verdict
     champion = f"{verdict.champion} stays champion" if verdict.champion else f"{proposal.project} has no champion"
-    lines = [f"# May {proposal.label} go?", words(verdict.summary), "", *render_checks(verdict), ""]
+    lines = [f"### May {proposal.label} go?", words(verdict.summary), "", *render_checks(verdict), ""]
     lines += [f"**On {proposal.evaluation.metrics[0].n:,} test rows**", ""]
     lines += [f"- {line}" for line in _tell_figures(proposal.evaluation)]
     lines += [

@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 for root in ("flows", "tasks", "infra"):
     logging.getLogger(root).setLevel(logging.INFO)  # Prefect passes on what these say, but leaves their level alone
 
+BY_HAND = Trigger()
 RELEASE_ATTEMPTS = 3
 """Each attempt is judged against the champion of its moment; somebody may move the champion in between."""
 
@@ -56,24 +57,24 @@ def name_run() -> str:
 @flow(name="retrain", flow_run_name=name_run, persist_result=False, validate_parameters=True)
 @explained
 def retrain(
-    project: ProjectChoice, as_of: AwareDatetime | None = None, trigger: Trigger | None = None, dry_run: bool = False
+    project: ProjectChoice, as_of: AwareDatetime | None = None, trigger: Trigger = BY_HAND, dry_run: bool = False
 ) -> State[RunOutcome]:
     """Make a candidate from the data as of now, hold it against the champion, and release it if it may go.
 
     Parameters
     ----------
     project
-        The project to retrain: the name of a folder under `projects/`.
+        The project to retrain: the name of a folder under projects/.
     as_of
         The data as known at this time, with its time zone; empty: now.
     trigger
-        Why this run was started; empty: somebody wanted it.
+        Why this run was started; by default somebody wanted it.
     dry_run
         Judge the candidate, but register and release nothing.
     """
     started = time.perf_counter()
     loaded = load_project(load_settings().projects, project)
-    trigger = _with_window(trigger or Trigger())
+    trigger = _with_window(trigger)
     parameters = {"as_of": as_of and as_of.isoformat(), "dry_run": dry_run}
     with running(loaded, "retrain", trigger, as_of, parameters) as run, showing_stages(project):
         outcome = _retrain(run, dry_run=dry_run)

@@ -113,6 +113,7 @@ class StackState(Frozen):
             "AWS_REGION": REGION,
             "PREFECT_API_URL": f"{self.ui}/api",
             "PREFECT_API_AUTH_STRING": self.sign_in,
+            "PREFECT_UI_URL": f"{self.ui}/v2",  # where links lead; without it, to the UI of the version before
         }
 
     def save(self) -> Self:

@@ -77,7 +77,7 @@ def test_approved_in_the_form_the_version_becomes_champion_and_the_history_says_
     assert (row.version, row.actor, row.why) == (1, "ann", "It is right")
     shown = desk.artifacts(run)["demo-history"].data
     (told,) = json.loads(str(shown))
-    assert (told["who"], told["what"], told["why"]) == ("ann", "promote demo@1 (before: nobody)", "It is right")
+    assert (told["who"], told["what"], told["why"]) == ("ann", "promote demo@1", "It is right")
 
 
 def test_the_form_shows_the_evidence_and_explains_each_field(desk: Desk) -> None:

@@ -49,7 +49,12 @@ def test_every_field_of_every_form_is_explained(entrypoint: str) -> None:
 RIGHT = {
     promote: {"version": "iris@7", "why": "it is better", "by": "ann"},
     rollback: {"project": "iris", "why": "it is worse", "by": "ann"},
-    retrain: {"project": "iris", "as_of": None, "trigger": None, "dry_run": False},
+    retrain: {
+        "project": "iris",
+        "as_of": None,
+        "trigger": {"kind": "operator", "why": "", "window": ""},
+        "dry_run": False,
+    },
 }
 WRONG = [
     pytest.param(promote, {"version": "iris"}, id="no version"),
