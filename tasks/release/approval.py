@@ -148,6 +148,9 @@ def approve_proposal(proposal: Proposal, why: str, by: str) -> Settlement:
             evidence={**evidence, "by": "approval", "run_id": proposal.run_id},
         )
     except Conflict as conflict:
+        settled = find_settlement(proposal)
+        if settled is not None and settled.end == "approved":  # by somebody else, in the same moment
+            return settled
         raise _error(Settlement("superseded", _explain_superseded(proposal)), proposal) from conflict
     return Settlement("approved", f"{proposal.label} is the champion (release {row.seq}), approved by {_said(row)}")
 

@@ -1,7 +1,9 @@
 """A person's yes or no to a version that may go."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -48,6 +50,19 @@ def test_approving_again_is_once() -> None:
     proposal = make_waiting("a")
     for _ in range(2):
         assert approve_proposal(proposal, "It is right", "ann").end == "approved"
+    assert len(open_workspace().registry.history(PROJECT)) == 1
+
+
+def test_approving_in_the_same_moment_is_once() -> None:
+    proposal = make_waiting("a")
+    together = Barrier(4)
+
+    def approve(name: str) -> str:
+        together.wait(timeout=20)
+        return approve_proposal(proposal, "It is right", name).end
+
+    with ThreadPoolExecutor(4) as people:
+        assert set(people.map(approve, ("ann", "bob", "cleo", "dan"))) == {"approved"}
     assert len(open_workspace().registry.history(PROJECT)) == 1
 
 
