@@ -6,6 +6,7 @@ truth; Prefect's view is brought to it, never the other way round.
 
 import logging
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import httpx
 from prefect import flow
@@ -33,6 +34,11 @@ GRACE = timedelta(hours=48)
 """A blob younger than this may yet be named; much longer than FRESH_FOR, which a put makes sure of."""
 PENDING = timedelta(minutes=10)
 """No worker takes so long to start a process; a pool that pulls large images may need more."""
+
+Minutes = Annotated[int, Field(ge=1, le=10_000)]
+"""Less than 1 would end runs whose process is just about to start."""
+Hours = Annotated[int, Field(ge=int(FRESH_FOR / timedelta(hours=1)), le=100_000)]
+"""Less would take the temporary file of a put that goes on, or a blob that a run is about to name."""
 
 
 class SweepReport(Contract):
@@ -70,15 +76,15 @@ class SweepReport(Contract):
 
 @flow(name="sweep", flow_run_name="sweep", persist_result=False, validate_parameters=True)
 @explained
-def sweep(pending_minutes: int = 10, grace_hours: int = 48) -> State[SweepReport]:
+def sweep(pending_minutes: Minutes = 10, grace_hours: Hours = 48) -> State[SweepReport]:
     """End what died without a word and remove what nothing names.
 
     Parameters
     ----------
     pending_minutes
-        A flow run that is pending for longer is ended.
+        A flow run that is pending for longer is ended; at least 1.
     grace_hours
-        A blob that nothing names is deleted once it is older.
+        A blob that nothing names is deleted once it is older, and so is what an unfinished write left; at least 12.
     """
     with reach_orchestrator() as client:
         report = sweep_all(client, timedelta(minutes=pending_minutes), timedelta(hours=grace_hours))

@@ -15,6 +15,7 @@ from prefect.utilities.schema_tools import ValidationError, validate
 from flows.forms import explained
 from flows.operating import promote, rollback
 from flows.retraining import retrain
+from flows.sweeping import sweep
 
 DEPLOYED = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
 BY_MACHINES = {"flows.fitting.fit"}
@@ -55,6 +56,7 @@ RIGHT = {
         "trigger": {"kind": "operator", "why": "", "window": ""},
         "dry_run": False,
     },
+    sweep: {"pending_minutes": 10, "grace_hours": 48},
 }
 WRONG = [
     pytest.param(promote, {"version": "iris"}, id="no version"),
@@ -68,6 +70,8 @@ WRONG = [
     pytest.param(retrain, {"project": "irsi"}, id="retrain an unknown project"),
     pytest.param(retrain, {"dry_run": "perhaps"}, id="neither yes nor no"),
     pytest.param(retrain, {"trigger": {"kind": "boredom"}}, id="unknown trigger"),
+    pytest.param(sweep, {"pending_minutes": 0}, id="runs that are just about to start"),
+    pytest.param(sweep, {"grace_hours": 1}, id="writes that go on"),
 ]
 
 
