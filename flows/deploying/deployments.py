@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -59,10 +60,19 @@ def keep_paused(description: Description, before: dict[str, DeploymentResponse |
         kept = dict(raw)
         if found is not None and found.paused:
             kept["paused"] = True
-        if found is not None and is_paused(found):
-            kept["schedules"] = [{**schedule, "active": False} for schedule in described.schedules]
+        if found is not None and found.schedules and described.schedules:
+            kept["schedules"] = [{**each, "active": _was_active(each, found)} for each in described.schedules]
         deployments.append(kept)
     return {**description.raw, "deployments": deployments}
+
+
+def _was_active(schedule: Mapping[str, Any], found: DeploymentResponse) -> bool:
+    """Return whether this schedule fires on the server; one that is new does unless all that are there are off.
+
+    Apart from whether the deployment is paused: it would stay off when somebody resumes that.
+    """
+    known = [each for each in found.schedules if getattr(each.schedule, "cron", None) == schedule.get("cron")]
+    return any(each.active for each in known or found.schedules)
 
 
 def is_paused(deployment: DeploymentResponse) -> bool:
@@ -73,7 +83,7 @@ def is_paused(deployment: DeploymentResponse) -> bool:
 
 def describe_row(described: Deployment, found: DeploymentResponse) -> DeploymentRow:
     """Return what to show of a deployment."""
-    schedule = ", ".join(f"{each['cron']} {each['timezone']}" for each in described.schedules)
+    schedule = ", ".join(f"{each.get('cron', 'no cron')} {each.get('timezone', 'UTC')}" for each in described.schedules)
     place = f"{found.work_pool_name} / {found.work_queue_name}"
     return DeploymentRow(described.full_name, found.id, place, schedule, is_paused(found))
 

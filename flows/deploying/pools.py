@@ -59,7 +59,8 @@ def _limit_of(client: SyncPrefectClient, pool: str, name: str, queue: Queue, slo
         found = client.read_work_queue_by_name(name, work_pool_name=pool)
     except ObjectNotFound:
         return DEFAULT_SLOTS[queue.limit]
-    return found.concurrency_limit or DEFAULT_SLOTS[queue.limit]
+    # 0 is an operator's way to let nothing start.
+    return DEFAULT_SLOTS[queue.limit] if found.concurrency_limit is None else found.concurrency_limit
 
 
 def _ensure_pool(client: SyncPrefectClient, name: str, pool: Pool, limit: int) -> WorkPool:

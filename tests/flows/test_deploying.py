@@ -116,7 +116,9 @@ def test_twice_is_once_and_what_an_operator_decided_stays(desk: Desk, place: Pla
     for name, active in (("iris", False), ("penguins", True)):
         schedules = client.read_deployment_by_name(f"retrain/{name}").schedules
         assert [each.active for each in schedules] == [active]
-    assert client.read_deployment_by_name("retrain/imdb").paused
+    imdb = client.read_deployment_by_name("retrain/imdb")
+    assert imdb.paused
+    assert imdb.schedules[0].active, "so that it fires again once somebody resumes the deployment"
     automations = {each.name: (each.id, each.enabled) for each in client.read_automations()}
     assert automations == {first.name: (first.id, False), second.name: (second.id, True)}
     assert client.read_work_pool("cpu-pool").base_job_template == TEMPLATE
@@ -133,14 +135,26 @@ def test_a_changed_automation_is_brought_up_to_date_and_a_double_removed(desk: D
     (tmp_path / FILE).write_text(yaml.safe_dump(raw))
     twin = next(each for each in desk.client.read_automations() if "heartbeat" in each.name)
     desk.client.create_automation(editable(twin))
-    slots = desk.limits()
 
     desk.deploy(tmp_path)
 
-    assert desk.limits() == slots  # without a number it stays as it was
     within = {each.name: each.trigger.within.total_seconds() for each in desk.client.read_automations()}  # type: ignore[union-attr]
     assert len(desk.client.read_automations()) == 2
     assert within[twin.name] == 120
+
+
+@pytest.mark.parametrize("slots", [0, 5])
+def test_the_slots_that_an_operator_set_stay_where_none_are_asked_for(desk: Desk, tmp_path: Path, slots: int) -> None:
+    """None at all is a way to let nothing start."""
+    (tmp_path / FILE).write_text(yaml.safe_dump(only(read_description(ROOT).raw, "sweep")))
+    queue = desk.client.read_work_queue_by_name("fit", work_pool_name="cpu-pool")
+    before = desk.limits()
+    desk.client.update_work_queue(queue.id, concurrency_limit=slots)
+    desk.deploy(tmp_path)
+    after = desk.limits()
+    desk.client.update_work_queue(queue.id, concurrency_limit=before["cpu-pool/fit"])
+    assert after == before | {"cpu-pool/fit": slots, "cpu-pool": after["cpu-pool"]}
+    assert after["cpu-pool"] == 2 + slots + (before["cpu-pool/retrain"] or 0)
 
 
 def editable(automation: AutomationCore, **changes: object) -> AutomationCore:
