@@ -18,12 +18,20 @@ from rich.text import Text
 from flows.cli.render import console, rows_table
 from infra.errors import KeepfitError, UsageError
 from infra.settings import load_settings
-from infra.stack.leftovers import end_orphans, find_processes
+from infra.stack.leftovers import end_orphans, find_leaders, find_processes
 from infra.stack.logs import follow, log_of, read_tail
-from infra.stack.planning import Wishes, check_installation, delete_data, holding_stack, make_stack_folder, plan_stack
+from infra.stack.planning import (
+    Wishes,
+    check_installation,
+    delete_broken,
+    delete_data,
+    holding_stack,
+    make_stack_folder,
+    plan_stack,
+)
 from infra.stack.program import Program
 from infra.stack.programs import list_programs
-from infra.stack.state import StackState, read_state, stack_folder
+from infra.stack.state import BrokenState, StackState, read_state, stack_folder
 from infra.stack.supervision import Status, Supervisor, SupervisorGone, answers
 from infra.suggestion import suggest
 
@@ -157,9 +165,17 @@ def describe_change(earlier: Status, now: Status) -> str:
 
 def stop(*, delete: bool) -> None:
     """Stop the stack of this KEEPFIT_HOME, whoever started it."""
-    state = read_state(load_settings().home)
+    folder = stack_folder(load_settings().home)
+    try:
+        state = read_state(load_settings().home)
+    except BrokenState:
+        console.print(f"{end_orphans(folder)} processes are ended.")  # what runs is found without the state
+        if not delete:
+            raise
+        delete_broken(folder)
+        console.print(f"{folder} is deleted.", soft_wrap=True)
+        return
     if state is None:
-        folder = stack_folder(load_settings().home)
         ended = end_orphans(folder)
         left = f" {ended} processes of one that was there are ended." if ended else ""
         console.print(f"There is no stack in {folder}.{left}", soft_wrap=True)
@@ -194,16 +210,11 @@ def show_status(*, as_json: bool) -> None:
 
 def look_at(state: StackState) -> list[dict[str, Any]]:
     """Return each program as JSON shows it; without a supervisor each is DOWN, or LEFT_OVER where it still runs."""
-    left = {name: process.pid for process, name in find_processes(state).items() if _leads(process, name, state)}
     known = Supervisor(state).statuses() if answers(state) else {}
+    left = {} if known else find_leaders(state)
     return [
         _look_at_program(program, known.get(program.name), left.get(program.name)) for program in list_programs(state)
     ]
-
-
-def _leads(process: psutil.Process, name: str, state: StackState) -> bool:
-    parent = process.parent()
-    return bool(name) and (parent is None or find_processes(state).get(parent, "") != name)
 
 
 def _look_at_program(program: Program, status: Status | None, left: int | None) -> dict[str, Any]:

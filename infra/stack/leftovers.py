@@ -31,6 +31,13 @@ def find_processes(state: StackState) -> dict[psutil.Process, str]:
     return found
 
 
+def find_leaders(state: StackState) -> dict[str, int]:
+    """Return by program the process that it consists of, or that started its others."""
+    found = find_processes(state)
+    below = {each for each in found if (parent := _parent(each)) is not None and found.get(parent) == found[each]}
+    return {name: process.pid for process, name in found.items() if name and process not in below}
+
+
 def _name_program(process: psutil.Process, state: StackState) -> str | None:
     try:
         environment = process.environ()

@@ -16,7 +16,7 @@ from infra.errors import KeepfitError, SettingsError, UsageError
 from infra.stack.gpus import find_gpus
 from infra.stack.orchestration import plan_workers
 from infra.stack.ports import choose_ports, is_free, name_holder
-from infra.stack.postgres import choose_home
+from infra.stack.postgres import SHARED, choose_home
 from infra.stack.program import Program
 from infra.stack.state import StackState, Worker, foreign, load_state, make_private_folder, stack_folder
 
@@ -182,11 +182,26 @@ def holding_stack(folder: Path) -> Iterator[None]:
 
 
 def delete_data(state: StackState) -> None:
-    """Remove everything that the stack holds: databases, artifacts, logs, credentials."""
-    for folder in (state.postgres_home, state.runtime, state.folder):
-        if folder == state.postgres_home and folder == state.folder:
-            continue
+    """Remove everything that the stack holds: databases, artifacts, logs, credentials; errors as `delete_broken`."""
+    _delete({state.postgres_home, state.runtime, state.folder})
+
+
+def delete_broken(folder: Path) -> None:
+    """Remove everything of a stack whose state cannot be read any more.
+
+    Raises
+    ------
+    KeepfitError
+        Something is left.
+    """
+    data = (folder / "postgres").resolve()  # where PostgreSQL has an account of its own this leads out of the folder
+    _delete({folder, data.parent} if data.parent.parent == SHARED else {folder})
+
+
+def _delete(folders: set[Path]) -> None:
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
-        if state.postgres_home != state.folder:
-            state.postgres_home.parent.rmdir()  # only where it was the last
+        SHARED.rmdir()  # only where it is empty
+    if left := sorted(str(folder) for folder in folders if folder.exists()):
+        raise KeepfitError(f"Not all could be deleted: {', '.join(left)}.", remedy="See who owns what is left there.")

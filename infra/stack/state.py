@@ -20,6 +20,10 @@ PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 
 
+class BrokenState(KeepfitError):
+    """There is a stack, and what it is cannot be read."""
+
+
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -147,7 +151,7 @@ def load_state(folder: Path) -> StackState | None:
     try:
         owner = folder.stat().st_uid
         text = path.read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise foreign(folder) from error
@@ -158,10 +162,10 @@ def load_state(folder: Path) -> StackState | None:
     except ValidationError as error:
         # From None: pydantic's text shows the values, and these are credentials.
         where = ", ".join(".".join(map(str, problem["loc"])) or "the whole" for problem in error.errors()[:5])
-        raise KeepfitError(
+        raise BrokenState(
             f"{path}: expected the state that `keepfit up` wrote, it is broken at: {where}.",
             remedy="Restore the file; without its credentials the stack's data cannot be opened. "
-            "`keepfit down --delete-data` starts over.",
+            "Or start over: `keepfit down --delete-data` ends what runs and deletes all of it.",
         ) from None
 
 

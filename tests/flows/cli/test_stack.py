@@ -1,8 +1,16 @@
-"""What the foreground command says of programs that die and come back."""
+"""What the foreground command says of programs that die and come back, and stacks that are not whole."""
+
+import os
+import subprocess
 
 import pytest
 
-from flows.cli.stack import describe_change
+from flows.cli.stack import describe_change, stop
+from infra.errors import KeepfitError
+from infra.settings import load_settings
+from infra.stack.planning import make_stack_folder
+from infra.stack.program import MARKER
+from infra.stack.state import STATE_FILE, read_state
 from infra.stack.supervision import Status
 
 
@@ -26,3 +34,25 @@ def status(state: str, pid: int, detail: str = "") -> Status:
 )
 def test_each_change_of_a_program_is_said_once(earlier, now, said):
     assert describe_change(earlier, now) == said
+
+
+def test_a_stack_whose_state_is_broken_can_be_started_over(tmp_path, monkeypatch):
+    """What the message advises works: what runs is ended, and everything is deleted."""
+    monkeypatch.setenv("KEEPFIT_HOME", str(tmp_path))
+    load_settings.cache_clear()
+    folder = make_stack_folder(tmp_path)
+    (folder / STATE_FILE).write_text('{"id": "torn')
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, MARKER: str(folder)}) as running:
+        with pytest.raises(KeepfitError, match="broken") as broken:
+            stop(delete=False)
+        assert running.poll() is not None
+    assert "keepfit down --delete-data" in broken.value.remedy
+    assert (folder / STATE_FILE).exists()
+    stop(delete=True)
+    assert not folder.exists()
+    load_settings.cache_clear()
+
+
+def test_a_home_that_is_a_file_has_no_stack(tmp_path):
+    (tmp_path / "file").touch()
+    assert read_state(tmp_path / "file") is None
