@@ -31,6 +31,8 @@ SETTLE = timedelta(minutes=1)
 """Between its end in the ledger and its end in Prefect a run still writes its page."""
 CANCEL_PATIENCE = timedelta(minutes=5)
 """A worker that was asked to cancel a run has done so by then, or is gone."""
+START_PATIENCE = timedelta(minutes=5)
+"""The first thing that a retraining does is to begin its run in the ledger."""
 RECENT = timedelta(days=1)
 RUNS_OF_A_PROJECT = 200
 PAGE = 200
@@ -70,6 +72,9 @@ def _contradicts(flow_run: FlowRun, run: RunRow) -> bool:
         return False
     if flow_run.state.is_crashed():
         return run.state == "completed"
+    if flow_run.state.is_running() and flow_run.state.timestamp > run.ended_at:
+        # Somebody has it run once more, and its process has not come to its own run in the ledger yet.
+        return _is_older(flow_run, START_PATIENCE)
     return run.state == "crashed" or run.ended_at < datetime.now(UTC) - SETTLE
 
 

@@ -102,6 +102,20 @@ def test_runs_that_ended_while_prefect_did_not_answer_are_brought_to_their_ends(
         assert run_id in str(client.read_flow_run(flow_run).state.message)  # type: ignore[union-attr]
 
 
+def test_a_flow_run_that_somebody_has_run_again_is_not_ended_for_what_it_was_before(
+    client: SyncPrefectClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its start and its own run in the ledger, the ledger has only the run that died."""
+    flow_run, _ = begun(client, registry, Running(), holder=dead_holder())
+    registry.end_dead_runs("sweeper")
+    reconcile(client, registry)
+    client.set_flow_run_state(flow_run, Running(), force=True)
+    assert reconcile(client, registry) == ()
+    assert state_of(client, flow_run) == "RUNNING"
+    monkeypatch.setattr(reconciling, "START_PATIENCE", timedelta(0))
+    assert len(reconcile(client, registry)) == 1  # it never came so far
+
+
 def test_a_run_that_lived_on_is_not_left_as_crashed(client: SyncPrefectClient, registry: Registry) -> None:
     flow_run, grant = begun(client, registry, Crashed(message="no heartbeat came through"))
     assert reconcile(client, registry) == ()  # it may crash yet
