@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import httpx
 from prefect import flow
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException
@@ -135,19 +135,29 @@ def _end(settled: Settlement) -> State[Any]:
 
 
 def ask_for_approval(project: str) -> None:
-    """Start the run that asks a person for each version of the project that waits; a second time changes nothing.
+    """Start the run that asks a person for each version of the project that waits and that no run asks about.
 
     Without a Prefect server that has the deployment there is nobody to start: `keepfit approve` decides all the same.
     """
     for proposal in find_waiting(project):
-        parameters = {"version": proposal.label, "run_id": proposal.run_id}
-        key = f"{proposal.label}-{proposal.verdict.champion_seq}-{proposal.run_id}"
         try:
-            # No subflow: one cannot be suspended, and its parent is about to end.
-            asked = run_deployment(DEPLOYMENT, parameters=parameters, timeout=0, as_subflow=False, idempotency_key=key)
+            asked = _start_asking(proposal)
         except ObjectNotFound:
             logger.info("%s waits: keepfit approve %s --why …", proposal.label, proposal.label)
         except (PrefectException, httpx.HTTPError) as error:
             logger.warning("nobody could be asked about %s: %s", proposal.label, error)
         else:
-            logger.info("%s waits: the run %s asks", proposal.label, getattr(asked, "name", DEPLOYMENT))
+            logger.info("%s waits: the run %s asks", proposal.label, asked.name)
+
+
+def _start_asking(proposal: Proposal) -> FlowRun:
+    """Return the run that asks; one that ended without a decision, as nobody answered in time, is followed by another."""
+    parameters = {"version": proposal.label, "run_id": proposal.run_id}
+    key = f"{proposal.label}-{proposal.verdict.champion_seq}-{proposal.run_id}"
+    while True:
+        # No subflow: one cannot be suspended, and its parent is about to end.
+        asked = run_deployment(DEPLOYMENT, parameters=parameters, timeout=0, as_subflow=False, idempotency_key=key)
+        run = cast("FlowRun", asked)  # the type also allows for a coroutine, which it is in async code alone
+        if run.state is None or not run.state.is_final():
+            return run
+        key = f"{key.partition(' after ')[0]} after {run.id}"

@@ -9,7 +9,7 @@ from uuid import UUID
 from flows.cli.render import console
 from flows.cli.server import naming_silent_server, prepare_environment
 from infra.actor import actor_name
-from infra.errors import KeepfitError, UsageError
+from infra.errors import Conflict, KeepfitError, UsageError, error_named
 from infra.settings import load_settings
 from tasks.release.approval import approve_proposal, find_proposal, refuse_proposal
 from tasks.release.moves import require_words
@@ -33,7 +33,9 @@ def decide(run: str, why: str, *, refuse: bool, as_json: bool) -> None:
     UsageError
         Nothing of this name waits, or the reason is empty.
     Conflict
-        The champion has moved since the version was judged.
+        The champion has moved since the version was judged, or somebody else answered in the same moment.
+    KeepfitError
+        Whatever the run that asks failed with.
     """
     reason = require_words(why, "--why")
     form = {"decision": "refuse" if refuse else "approve", "why": reason, "by": actor_name()}
@@ -54,15 +56,13 @@ def decide(run: str, why: str, *, refuse: bool, as_json: bool) -> None:
 
 
 def _answer_run(run: str, form: dict[str, str]) -> str | None:
-    """Give the form to the run that asks, and return how it ended; None where no run does."""
+    """Give the form to the run that asks, and return how it ended; None where no run does, or not any more."""
     from prefect.client.orchestration import get_client
-    from prefect.flow_runs import resume_flow_run
 
     with get_client(sync_client=True) as client:
         found = find_run(client, run)
-        if found is None:
+        if found is None or not _resume(client, found, form):
             return None
-        resume_flow_run(found, run_input=form)
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             state = client.read_flow_run(found).state
@@ -70,6 +70,21 @@ def _answer_run(run: str, form: dict[str, str]) -> str | None:
                 return _read_end(state)
             time.sleep(0.5)
     return f"Told the run that asks for {run}; a worker of its pool carries it out as soon as one is free."
+
+
+def _resume(client: Any, asking: UUID, form: dict[str, str]) -> bool:
+    """Return whether the run goes on with this answer; False where it waited for too long and has failed."""
+    from prefect.client.schemas.responses import SetStateStatus
+
+    answer = client.resume_flow_run(asking, run_input=form)
+    if answer.status == SetStateStatus.ACCEPT:
+        return True
+    if answer.state is not None and answer.state.is_failed():
+        return False
+    raise Conflict(
+        f"The run that asks took no answer: {answer.details.reason}",
+        remedy="Somebody else may have answered it; `keepfit history PROJECT` shows what came of it.",
+    )
 
 
 def find_run(client: Any, run: str) -> UUID | None:
@@ -99,7 +114,9 @@ def find_run(client: Any, run: str) -> UUID | None:
 def _read_end(state: Any) -> str:
     if state.is_completed():
         return str(state.message)
-    raise KeepfitError(f"{state.name}: {state.message}")
+    if state.name == "Superseded":
+        raise Conflict(str(state.message))
+    raise error_named(state.name, str(state.message)) or KeepfitError(f"{state.name}: {state.message}")
 
 
 def _print(message: str, *, as_json: bool) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Failed
 
 from flows import approval
 from flows.approval import DEPLOYMENT, approve, ask_for_approval
 from flows.cli import approving
-from infra.errors import UsageError
+from infra.errors import Conflict, UsageError
 from infra.registry.registry import open_registry
 from infra.workspace import open_workspace
 from tasks.contracts.release import Proposal
@@ -154,6 +155,35 @@ def test_a_form_that_nobody_answered_in_time_can_be_answered_no_more(
     assert state.is_failed()
     assert "never resumed" in str(state.message)
     assert open_workspace().registry.champion(PROJECT).version is None
+
+
+def test_who_waits_on_after_a_form_that_ran_out_is_asked_about_once_more(desk: Desk) -> None:
+    proposal = make_waiting("a")
+    for runs in (1, 2, 3):
+        for _ in range(2):
+            ask_for_approval(PROJECT)
+        found = find(desk, proposal)
+        assert len(found) == runs
+        (last,) = [run for run in found if run.state_name == "Scheduled"]
+        desk.client.set_flow_run_state(last.id, Failed(message="never resumed"), force=True)
+
+
+def test_the_command_decides_itself_where_the_form_ran_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(approval, "PATIENCE", timedelta(0))
+    proposal = make_waiting("a")
+    ask(desk, proposal)
+    approving.decide(proposal.label, "It is right", refuse=False, as_json=False)
+    assert "demo@1 is the champion" in capsys.readouterr().out
+
+
+def test_the_command_ends_with_the_error_of_the_run_that_asks(desk: Desk) -> None:
+    make_version("a", approval="none")
+    run = ask(desk, make_waiting("b"))
+    promote_by_hand("demo@1", "in a hurry", "bob")
+    with worker_for(desk, run), pytest.raises(Conflict, match="the champion is demo@1"):
+        approving.decide(run.name, "It is right", refuse=False, as_json=False)
 
 
 def test_something_that_does_not_wait_fails_with_one_sentence(desk: Desk) -> None:
