@@ -19,10 +19,12 @@ from psycopg import sql
 
 from infra.errors import KeepfitError
 from infra.stack.program import STORES, Program
-from infra.stack.state import LOOPBACK, StackState, make_private_folder, write_private
+from infra.stack.state import LOOPBACK, StackState, write_private
 
 ACCOUNT: Final = "nobody"
 SHARED: Final = Path("/var/lib/keepfit")
+THROUGH: Final = 0o711
+"""Others may pass through a folder, not look into it."""
 ADMIN: Final = "postgres"
 DATABASES: Final = ("prefect", "keepfit")
 SETTINGS: Final = (
@@ -71,8 +73,10 @@ def prepare_postgres(state: StackState) -> None:
     if account() is not None:
         SHARED.mkdir(parents=True, exist_ok=True)
         SHARED.chmod(0o755)
-        make_private_folder(home)
-        os.chown(home, *_ids())
+        home.mkdir(exist_ok=True)
+        # Root's own: what root does in here must not be led elsewhere by a link of somebody else's `nobody`.
+        os.chown(home, 0, 0)
+        home.chmod(THROUGH)
         _copy_programs_if_closed(home)
         _link(state.folder / "postgres", home / "postgres")
     data = home / "postgres"
