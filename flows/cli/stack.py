@@ -21,6 +21,7 @@ from infra.settings import load_settings
 from infra.stack.leftovers import end_orphans, find_leaders, find_processes
 from infra.stack.logs import follow, log_of, read_tail
 from infra.stack.planning import (
+    StackBusy,
     Wishes,
     check_installation,
     delete_broken,
@@ -118,13 +119,10 @@ def stay(state: StackState, tell: Progress) -> NoReturn:
     try:
         watch(state, tell)
     except SupervisorGone:
-        if not find_processes(state):
-            tell("another command stopped the stack")
-            sys.exit(0)
-        tell("the supervisor died; ending what it left behind")
-        with holding_stack(state.folder):
-            _stop(state, tell)
-        raise
+        if end_remains(state, tell):
+            raise
+        tell("another command stopped the stack")
+        sys.exit(0)
     except BaseException as reason:
         console.print()
         tell("stopping")
@@ -134,6 +132,19 @@ def stay(state: StackState, tell: Progress) -> NoReturn:
         if isinstance(reason, KeepfitError):
             raise
         sys.exit(0)
+
+
+def end_remains(state: StackState, tell: Callable[[str], None]) -> bool:
+    """Return whether a supervisor that died left something, which is ended then; another command may be at it already."""
+    try:
+        with holding_stack(state.folder):
+            if not find_processes(state):
+                return False
+            tell("the supervisor died; ending what it left behind")
+            _stop(state, tell)
+            return True
+    except (StackBusy, FileNotFoundError):
+        return False
 
 
 def watch(state: StackState, tell: Callable[[str], None]) -> NoReturn:

@@ -28,6 +28,10 @@ makes it a dot and its process id (seven digits at most) follow."""
 MOST_WORKERS: Final = 64
 
 
+class StackBusy(KeepfitError):
+    """Another command starts or stops the stack."""
+
+
 class Wishes(NamedTuple):
     """What the options of `keepfit up` ask for; None: as before, or by default."""
 
@@ -164,7 +168,7 @@ def holding_stack(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    KeepfitError
+    StackBusy
         Another one is at it.
     """
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -172,7 +176,7 @@ def holding_stack(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise KeepfitError(
+            raise StackBusy(
                 f"Another keepfit command starts or stops the stack in {folder} right now.",
                 remedy="Wait for it; `keepfit status` shows how far it is.",
             ) from error

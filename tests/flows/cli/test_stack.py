@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from flows.cli.stack import describe_change, stop
+from flows.cli.stack import describe_change, end_remains, stop
 from infra.errors import KeepfitError
 from infra.settings import load_settings
-from infra.stack.planning import make_stack_folder
+from infra.stack.planning import Wishes, delete_data, holding_stack, make_stack_folder, plan_stack
 from infra.stack.program import MARKER
 from infra.stack.state import STATE_FILE, read_state
 from infra.stack.supervision import Status
@@ -56,3 +56,18 @@ def test_a_stack_whose_state_is_broken_can_be_started_over(tmp_path, monkeypatch
 def test_a_home_that_is_a_file_has_no_stack(tmp_path):
     (tmp_path / "file").touch()
     assert read_state(tmp_path / "file") is None
+
+
+def test_a_foreground_command_leaves_the_stopping_to_another_that_is_at_it(tmp_path):
+    """Between the end of the supervisor and that of `keepfit down`, and after the folder has gone."""
+    state, told = plan_stack(tmp_path, tmp_path, Wishes()), []
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, MARKER: str(state.folder)}) as running:
+        with holding_stack(state.folder):
+            assert not end_remains(state, told.append)
+        assert running.poll() is None
+        assert end_remains(state, told.append)
+        assert running.poll() is not None
+    assert not end_remains(state, told.append)
+    delete_data(state)
+    assert not end_remains(state, told.append)
+    assert [line for line in told if "died" in line] == ["the supervisor died; ending what it left behind"]
