@@ -167,11 +167,11 @@ def _takes_a_put() -> bool:
 def deploy_flows(state: StackState, tell: Tell) -> None:
     """Register pools, deployments and automations, in a process that sees the stack as any client does.
 
-    Skipped where nothing that is deployed has changed: the server's database holds it.
+    Skipped where nothing that is deployed has changed, and the server's database is not a new one.
     """
     done = state.folder / "deployed"
     digest = _digest_deployed(state)
-    if done.exists() and done.read_text() == digest:
+    if done.exists() and done.read_text() == digest and ask_server(state, "/deployments/count", {}):
         return
     began = time.monotonic()
     tell("registering pools, deployments and automations …")

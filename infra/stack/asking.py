@@ -2,8 +2,8 @@
 
 import base64
 import json
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any, Final
 
 from infra.stack.state import StackState
@@ -21,7 +21,7 @@ def ask_server(state: StackState, path: str, body: object = None) -> Any:
         token = _send(state, f"/csrf-token?client={CLIENT}", headers, None)["token"]
         headers |= {"Prefect-Csrf-Client": CLIENT, "Prefect-Csrf-Token": token, "Content-Type": "application/json"}
         return _send(state, path, headers, json.dumps(body).encode())
-    except (urllib.error.URLError, OSError, ValueError):
+    except (OSError, HTTPException, ValueError):  # URLError is an OSError; something else may listen there
         return None
 
 
