@@ -169,8 +169,14 @@ def load_state(folder: Path) -> StackState | None:
         ) from None
 
 
-CONFLICTING: Final = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL")
-"""Beside the stack's own credentials these would spoil them."""
+CONFLICTING: Final = (
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ENDPOINT_URL",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
+"""Beside the stack's own settings these would spoil them, or send its requests to another server."""
 
 
 def enter_environment(state: StackState) -> None:

@@ -221,6 +221,11 @@ def _escape(text: object) -> str:
     return str(text).replace("%", "%%")
 
 
+def _without_supervisor() -> dict[str, str]:
+    """Return this process's environment without the traces of a supervisor that keeps `keepfit up` itself running."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")}
+
+
 def start_supervisor(state: StackState, programs: tuple[Program, ...]) -> Supervisor:
     """Start the supervisor as a process of its own, which outlives this one, and return its interface.
 
@@ -241,7 +246,7 @@ def start_supervisor(state: StackState, programs: tuple[Program, ...]) -> Superv
             stdout=log,
             stderr=log,
             cwd=state.folder,
-            env={**os.environ, MARKER: str(state.folder)},
+            env={**_without_supervisor(), MARKER: str(state.folder)},
             umask=0o077,  # for the logs; its own setting holds for daemons alone
             start_new_session=True,  # Ctrl-C reaches the command alone, which then stops all in order
         )
