@@ -80,7 +80,7 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
             remedy="Train on a worker with more memory, or with fewer candidates, smaller trees or less vocabulary.",
         ) from error
     fitted = (chosen, *beside)
-    gpu = gpu_use()
+    gpu = _gpu_use_since(gpu_started)
     return FitResult(
         chosen=chosen,
         beside=tuple(beside),
@@ -90,10 +90,16 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
         libraries=library_versions(networks=any(one.model.backend == "keras" for one in fitted)),
         seconds=time.perf_counter() - started,
         cpu_seconds=time.process_time() - cpu_started,
-        gpu=gpu._replace(seconds=gpu.seconds - gpu_started),
+        gpu=gpu,
         peak_memory_mb=_peak_memory_mb(),
         history={one.name: one.model.history for one in fitted if one.model.history},
     )
+
+
+def _gpu_use_since(started_s: float) -> GpuUse:
+    """Return what the GPU did since its meter stood there; an earlier training in this process is none of ours."""
+    used = gpu_use()
+    return used._replace(seconds=used.seconds - started_s) if used.seconds > started_s else GpuUse()
 
 
 def _select_and_fit(

@@ -4,6 +4,8 @@ import pytest
 from infra.errors import TrainingFailed
 from tasks.models.recipes import threads_for
 from tasks.models.saving import save_model
+from tasks.models.tensorflow_runtime import GpuUse
+from tasks.training import fitting
 from tasks.training.fitting import fit_project
 from tests.tasks.models.examples import CLASSICAL, mixed_rows, mixed_spec, no_functions, number_rows, numbers_spec
 from tests.tasks.models.networks import load
@@ -48,6 +50,12 @@ def test_what_fitted_it_is_recorded(result):
     assert result.gpu.seconds == 0
     assert 50 < result.peak_memory_mb < 20_000
     assert result.hardware.note == ""
+
+
+def test_a_gpu_that_an_earlier_training_of_this_process_used_is_none_of_this_one(monkeypatch):
+    monkeypatch.setattr(fitting, "gpu_use", lambda: GpuUse("A GPU", 5.0, 100.0))
+    result = fit_project(mixed_spec({"bayes": CLASSICAL["bayes"]}), mixed_rows(), no_functions, lambda *_: None)
+    assert (result.hardware.device, result.hardware.device_name, result.gpu) == ("cpu", "", GpuUse())
 
 
 def test_the_history_of_a_network_is_kept_and_its_libraries_recorded():
