@@ -15,11 +15,13 @@ CODE = ("*.py", "*.yaml", "*.toml", "*.lock")
 def describe_code(project_code: str) -> CodeState:
     """Return the commit, the uncommitted changes and the lock of this checkout.
 
-    Outside a git repository changes are None, and the commit is what KEEPFIT_COMMIT says; the digest of the project's own code is always there.
+    Outside a git repository changes are None, and the commit is what KEEPFIT_COMMIT says; the digest of the project's
+    own code is always there.
     """
     commit = _git("rev-parse", "HEAD")
     diff = _uncommitted() if commit else ""
-    commit = commit or os.environ.get("KEEPFIT_COMMIT")  # an image has no repository; its build says what it was made of
+    # An image has no repository; its build says what it was made of.
+    commit = commit or os.environ.get("KEEPFIT_COMMIT")
     lock = ROOT / "requirements.lock"
     return CodeState(
         commit=commit.strip() if commit else None,
