@@ -55,7 +55,11 @@ def test_an_error_of_the_run_is_raised_here_with_its_own_class_and_where_to_look
 @pytest.mark.parametrize(
     ("flow_run", "kind", "said"),
     [
-        (failed(ValueError("out of the blue")), KeepfitError, "iris: the run ended as Failed: ValueError: out of the blue"),
+        (
+            failed(ValueError("out of the blue")),
+            KeepfitError,
+            "iris: the run ended as Failed: ValueError: out of the blue",
+        ),
         (ended(Crashed(message="No heartbeat.")), KeepfitError, "iris: the run ended as Crashed: No heartbeat."),
         (
             ended(Cancelled(message="Deployment concurrency limit reached.")),
