@@ -35,9 +35,10 @@ def reach_orchestrator() -> Iterator[SyncPrefectClient]:
     OrchestratorUnavailable
         Nothing answers, or not in time, or not as a Prefect server does.
     """
-    if not os.environ.get("PREFECT_API_URL"):
+    if not _is_address(given := os.environ.get("PREFECT_API_URL", "")):
         raise UsageError(
-            "PREFECT_API_URL: expected the address of a Prefect server, such as http://127.0.0.1:4200/api; it is not set.",
+            "PREFECT_API_URL: expected the address of a Prefect server, such as http://127.0.0.1:4200/api; "
+            f"{'it is another kind of text' if given else 'it is not set'}.",
             remedy="`keepfit up` starts one on this machine.",
         )
     try:
@@ -50,6 +51,14 @@ def reach_orchestrator() -> Iterator[SyncPrefectClient]:
             f"PREFECT_API_URL: expected a Prefect server at {name_server()}; {type(error).__name__}.",
             remedy="Start it (`keepfit up`, or `prefect server start`), or correct PREFECT_API_URL.",
         ) from error
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is none, brackets that do not close
+        return False
 
 
 def name_server() -> str:

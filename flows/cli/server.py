@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from flows.local_server import LocalServer
 from infra.errors import KeepfitError, OrchestratorUnavailable
@@ -50,20 +49,19 @@ def naming_silent_server() -> Iterator[None]:
     except RuntimeError as error:  # the client's own class for this, told from others by its text alone
         if "Failed to reach API" not in str(error):
             raise
+        from flows.orchestrator import name_server
+
         raise KeepfitError(
-            f"PREFECT_API_URL: expected a Prefect server at {_name_server()}, nothing answers there.",
+            f"PREFECT_API_URL: expected a Prefect server at {name_server()}, nothing answers there.",
             remedy="Start it (`prefect server start`), or unset PREFECT_API_URL: keepfit then starts one for this run.",
         ) from error
-
-
-def _name_server() -> str:
-    url = urlsplit(os.environ["PREFECT_API_URL"])
-    return f"{url.scheme}://{url.hostname}:{url.port}"
 
 
 def _end_without_server(error: BaseException) -> KeepfitError:
     """Return what to say of a run whose server went away in the middle of it: its own end where it has one."""
     from prefect.exceptions import TerminationSignal
+
+    from flows.orchestrator import name_server
 
     for cause in _causes(error):
         if isinstance(cause, TerminationSignal):
@@ -74,7 +72,7 @@ def _end_without_server(error: BaseException) -> KeepfitError:
             return cause
     _give_up_soon(1)
     return OrchestratorUnavailable(
-        f"The Prefect server at {_name_server()} stopped answering. {_tell_ledger()}",
+        f"The Prefect server at {name_server()} stopped answering. {_tell_ledger()}",
         remedy="What is done stays done: the same command goes on from there. Start the server, or unset PREFECT_API_URL.",
     )
 

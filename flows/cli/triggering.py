@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flows.cli import render
 from flows.cli.deployments import find_retraining, prepare
-from infra.errors import GateRefused, KeepfitError, LeaseHeld, NoWorker, error_named
+from infra.errors import GateRefused, KeepfitError, LeaseHeld, NoWorker, UsageError, error_named
 from infra.registry.records import RunRow
 from infra.settings import load_settings
 from infra.workspace import open_workspace
@@ -78,20 +78,27 @@ def require_worker(client: "SyncPrefectClient", deployment: "DeploymentResponse"
     Raises
     ------
     NoWorker
-        No worker of its pool is online, or the pool or the queue is paused.
+        No worker of its pool is online, or the pool or the queue is paused or gone.
     """
     from prefect.client.schemas.objects import WorkerStatus
+    from prefect.exceptions import ObjectNotFound
 
     pool, queue = str(deployment.work_pool_name), str(deployment.work_queue_name)
-    for what, found, command in (
-        (f"work pool {pool}", client.read_work_pool(pool), f"prefect work-pool resume {pool}"),
-        (
-            f"queue {queue} of {pool}",
-            client.read_work_queue_by_name(queue, work_pool_name=pool),
-            f"prefect work-queue resume {queue} --pool {pool}",
-        ),
-    ):
-        if found.is_paused:
+    try:
+        places = {
+            f"work pool {pool}": (client.read_work_pool(pool).is_paused, f"prefect work-pool resume {pool}"),
+            f"queue {queue} of {pool}": (
+                client.read_work_queue_by_name(queue, work_pool_name=pool).is_paused,
+                f"prefect work-queue resume {queue} --pool {pool}",
+            ),
+        }
+    except ObjectNotFound:
+        raise NoWorker(
+            f"{deployment.name}: the work pool or the queue of its deployment is not there any more; nothing was started.",
+            remedy="`keepfit deploy` makes it again from prefect.yaml.",
+        ) from None
+    for what, (is_paused, command) in places.items():
+        if is_paused:
             raise NoWorker(f"The {what} is paused; nothing was started.", remedy=f"`{command}` opens it again.")
     if not any(worker.status == WorkerStatus.ONLINE for worker in client.read_workers_for_work_pool(pool)):
         raise NoWorker(
@@ -182,10 +189,17 @@ def tell_end(project: str, started: Started, ended: "FlowRun", *, strict: bool, 
     ------
     KeepfitError
         It failed, was cancelled or crashed.
+    UsageError
+        It completed, and this command's registry knows nothing of it.
     GateRefused
         With `strict`, where nothing was released and something has changed.
     """
     run = find_run(project, started)
+    if run is None and ended.state and ended.state.is_completed():
+        raise UsageError(
+            f"{project}: the run completed, in another registry than this command's: {open_workspace().registry!r} has no such run.",
+            remedy=f"Set KEEPFIT_DATABASE_URL and KEEPFIT_STORE_URL as the workers have them; its page is {started.url}",
+        )
     if run is None or run.state != "completed":
         raise explain_end(project, started, ended, run)
     status, decision = str((run.outcome or {}).get("status")), str((run.outcome or {}).get("decision"))

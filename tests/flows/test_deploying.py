@@ -253,6 +253,11 @@ def test_a_server_that_is_not_named_silent_or_refuses_is_said_without_the_secret
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with pytest.raises(UsageError, match=r"PREFECT_API_URL.*it is not set"), reach_orchestrator():
         pass
+    for text in ("127.0.0.1:4200", "http://", "http://127.0.0.1:99999/api", f"http://{CANARY}@[::1/api"):
+        monkeypatch.setenv("PREFECT_API_URL", text)
+        with pytest.raises(UsageError, match=r"PREFECT_API_URL.*another kind of text") as wrong, reach_orchestrator():
+            pass
+        assert CANARY not in str(wrong.value)
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", CANARY)
     with HTTPServer(("127.0.0.1", 0), Gatekeeper) as server:
         url = f"http://127.0.0.1:{server.server_port}/api"

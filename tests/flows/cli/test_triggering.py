@@ -7,11 +7,11 @@ from uuid import uuid4
 import anyio
 import pytest
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Cancelled, Crashed, exception_to_failed_state
+from prefect.states import Cancelled, Completed, Crashed, exception_to_failed_state
 
-from flows.cli.triggering import Started, explain_end, find_run, say_briefly
+from flows.cli.triggering import Started, explain_end, find_run, say_briefly, tell_end
 from flows.orchestrator import FLOW_RUN
-from infra.errors import ContractBroken, KeepfitError, LeaseHeld
+from infra.errors import ContractBroken, KeepfitError, LeaseHeld, UsageError
 from infra.registry.registry import Registry
 from infra.settings import load_settings
 from infra.workspace import open_workspace
@@ -95,3 +95,9 @@ def test_a_run_that_registered_nothing_is_told_in_a_sentence(registry: Registry)
     promote(registry, 1, 0)
     unchanged = dry.model_copy(update={"outcome": {"status": "unchanged"}})
     assert say_briefly(unchanged, "HOLD") == "Nothing new: the same model as before; iris@1 stays champion."
+
+
+def test_a_run_that_completed_in_another_registry_is_no_failed_run(registry: Registry) -> None:
+    with pytest.raises(UsageError, match=r"the run completed, in another registry .*has no such run") as told:
+        tell_end("iris", STARTED, ended(Completed()), strict=False, as_json=False)
+    assert "KEEPFIT_DATABASE_URL" in told.value.remedy
