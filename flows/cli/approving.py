@@ -6,11 +6,10 @@ import time
 from typing import Any
 from uuid import UUID
 
+from flows.cli.deployments import prepare
 from flows.cli.render import console
-from flows.cli.server import naming_silent_server, prepare_environment
 from infra.actor import actor_name
 from infra.errors import Conflict, KeepfitError, UsageError, error_named
-from infra.settings import load_settings
 from tasks.release.approval import approve_proposal, find_proposal, refuse_proposal
 from tasks.release.moves import require_words
 from tasks.release.stored import LABEL
@@ -35,14 +34,13 @@ def decide(run: str, why: str, *, refuse: bool, as_json: bool) -> None:
     Conflict
         The champion has moved since the version was judged, or somebody else answered in the same moment.
     KeepfitError
-        Whatever the run that asks failed with.
+        Whatever the run that asks failed with; or the Prefect server that PREFECT_API_URL names does not answer.
     """
     reason = require_words(why, "--why")
     form = {"decision": "refuse" if refuse else "approve", "why": reason, "by": actor_name()}
     if os.environ.get("PREFECT_API_URL"):
-        prepare_environment(load_settings())
-        with naming_silent_server():
-            answer = _answer_run(run, form)
+        prepare()
+        answer = _answer_run(run, form)
         if answer is not None:
             _print(answer, as_json=as_json)
             return
@@ -57,9 +55,9 @@ def decide(run: str, why: str, *, refuse: bool, as_json: bool) -> None:
 
 def _answer_run(run: str, form: dict[str, str]) -> str | None:
     """Give the form to the run that asks, and return how it ended; None where no run does, or not any more."""
-    from prefect.client.orchestration import get_client
+    from flows.orchestrator import reach_orchestrator
 
-    with get_client(sync_client=True) as client:
+    with reach_orchestrator() as client:
         found = find_run(client, run)
         if found is None or not _resume(client, found, form):
             return None

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Failed
 
 from flows import approval
 from flows.approval import DEPLOYMENT, approve, ask_for_approval
 from flows.cli import approving
-from infra.errors import Conflict, UsageError
+from infra.errors import Conflict, OrchestratorUnavailable, UsageError
 from infra.registry.registry import open_registry
 from infra.workspace import open_workspace
 from tasks.contracts.release import Proposal
@@ -234,6 +235,18 @@ def test_the_command_decides_itself_where_no_run_asks(
     assert json.loads(capsys.readouterr().out) == {"outcome": "demo@1 is refused by tester: Not now"}
     with pytest.raises(UsageError, match="was refused by tester"):
         approving.decide("demo@1", "After all", refuse=False, as_json=False)
+
+
+def test_a_server_that_does_not_answer_is_named_and_nothing_is_decided(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_waiting("a")
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}),
+        pytest.raises(OrchestratorUnavailable, match="expected a Prefect server at"),
+    ):
+        approving.decide("demo@1", "It is right", refuse=False, as_json=False)
+    assert open_workspace().registry.champion(PROJECT).version is None
 
 
 def test_a_run_of_this_name_that_asks_nothing_is_refused_with_the_way_out(desk: Desk) -> None:
