@@ -18,7 +18,7 @@ from infra.artifacts.store import open_store
 from infra.errors import KeepfitError, StoreError
 from infra.stack import postgres, seaweed
 from infra.stack.asking import ask_server
-from infra.stack.leftovers import end_flow_runs, end_leftovers, end_processes_of
+from infra.stack.leftovers import differs, end_flow_runs, end_leftovers, end_processes_of
 from infra.stack.logs import read_tail
 from infra.stack.planning import check_ports
 from infra.stack.program import MARKER, SERVER, STORES, WORKERS, Program
@@ -71,9 +71,14 @@ class Start:
         """Have the supervisor start those that do not run; return at once."""
         statuses = self.supervisor.statuses()
         for program in programs:
+            pid = statuses[program.name].pid
             if statuses[program.name].up:
-                continue
-            if not statuses[program.name].pid:
+                if not differs(program, pid):
+                    continue
+                self.tell(f"{program.name} stops, to start again with other settings")
+                end_flow_runs(self.state, [program])
+                self.supervisor.stop(program.name)
+            elif not pid:
                 check_ports(program, OTHER_PORT)
             self.missing[program.name] = time.monotonic()
             self.supervisor.start(program.name)

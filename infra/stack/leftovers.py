@@ -82,6 +82,16 @@ def end_orphans(folder: Path) -> int:
     return len(orphans)
 
 
+def differs(program: Program, pid: int) -> bool:
+    """Return whether a worker that runs was given other settings than it would be now: a checkout, projects, a GPU."""
+    if program.stage != WORKERS:
+        return False
+    with contextlib.suppress(psutil.Error):
+        given = psutil.Process(pid).environ()
+        return any(given.get(name) != value for name, value in program.environment.items())
+    return False
+
+
 def end_flow_runs(state: StackState, programs: Iterable[Program]) -> None:
     """End what the workers among these programs run, before they end: a worker that ends kills it without a word."""
     workers = {program.name for program in programs if program.stage == WORKERS}

@@ -12,7 +12,7 @@ import pytest
 from infra.errors import KeepfitError, UsageError
 from infra.stack import certificates, gpus
 from infra.stack.certificates import make_certificates, name_certificates
-from infra.stack.leftovers import end_orphans
+from infra.stack.leftovers import differs, end_orphans
 from infra.stack.logs import hide_credentials, read_tail
 from infra.stack.orchestration import describe_worker, plan_workers
 from infra.stack.planning import LONGEST_RUNTIME, Wishes, check_ports, holding_stack, plan_stack
@@ -157,6 +157,21 @@ def test_processes_whose_stack_was_removed_under_them_are_ended(tmp_path):
         theirs.kill()
         theirs.wait()
         ours.wait()
+
+
+def test_a_worker_that_runs_with_other_projects_than_asked_for_is_told(state, tmp_path):
+    (worker,) = plan_workers(1, 0, ())
+    planned, moved = (
+        describe_worker(state.model_copy(update={"projects": tmp_path / name}), worker)
+        for name in ("projects", "other")
+    )
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, **planned.environment}) as running:
+        try:
+            assert not differs(planned, running.pid)
+            assert differs(moved, running.pid)
+        finally:
+            running.kill()
+    assert not differs(moved, running.pid), "one that is gone is not started again for its settings"
 
 
 def test_the_supervisor_s_configuration_holds_no_secret(state):
