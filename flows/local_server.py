@@ -6,6 +6,7 @@ the server reads a pipe whose other end only the command holds, and a closed pip
 """
 
 import atexit
+import fcntl
 import logging
 import os
 import socket
@@ -125,14 +126,23 @@ def serve(descriptor: int) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    class OneAtATime(uvicorn.Server):
+        """Two commands that begin together would migrate one database at the same time, and one of them fail."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with open(Path(os.environ["PREFECT_HOME"]) / "starting.lock", "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                await super().startup(sockets)
+
     config = uvicorn.Config(create_app, factory=True, fd=descriptor, log_level="error", lifespan="on")
-    server = uvicorn.Server(config)
+    server = OneAtATime(config)
     threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
     server.run()
 
 
 def _end_with_parent(server: "uvicorn.Server") -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # unbuffered: a buffer's lock would abort an interpreter that ends meanwhile
+        pass
     server.should_exit = True  # in order: what was received is written
     time.sleep(GRACE_S)
     os._exit(1)
