@@ -19,6 +19,8 @@ from infra.registry.registry import open_registry
 pytestmark = [pytest.mark.engine, pytest.mark.end_to_end, pytest.mark.xdist_group("processes")]
 
 GONE_WITHIN_S = 10.0
+LEAKS = ("PREFECT_", "KEEPFIT_", "MPLCONFIGDIR", "KERAS_HOME")
+"""What commands set in their own environment; a test that ran one in this process may have left it here."""
 WAITING = """\
 import time
 from pathlib import Path
@@ -65,7 +67,7 @@ class Machine:
         return self.folder / "keepfit"
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "KEEPFIT_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(LEAKS)}
         own = {"HOME": str(self.user), "TMPDIR": str(self.temporary), "COLUMNS": "200"}
         own |= {"KEEPFIT_HOME": str(self.home), "KEEPFIT_PROJECTS": str(self.projects)}
         command = [sys.executable, "-m", "flows.cli.main", *arguments]
