@@ -7,6 +7,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.errors import KeepfitError, UsageError
@@ -20,6 +21,7 @@ from infra.stack.ports import GRPC_OFFSET, choose_ports, is_free
 from infra.stack.program import MARKER, Program, complete_environment
 from infra.stack.state import load_state, read_state
 from infra.stack.supervision import is_running, write_configuration
+from tests.infra.stack.looking import wait_for
 
 NO_GPU = {"KEEPFIT_NO_GPU": "1", "CUDA_VISIBLE_DEVICES": ""}
 
@@ -167,6 +169,7 @@ def test_a_worker_that_runs_with_other_projects_than_asked_for_is_told(state, tm
     )
     with subprocess.Popen(["sleep", "60"], env={**os.environ, **planned.environment}) as running:
         try:
+            wait_for(psutil.Process(running.pid).environ)  # empty for a moment while the program is loaded
             assert not differs(planned, running.pid)
             assert differs(moved, running.pid)
         finally:
