@@ -26,7 +26,7 @@ class RefusalRequest(NamedTuple):
 
 def refuse_version(tx: Transaction, request: RefusalRequest) -> None:
     """Append the refusal unless the version has one. Raises UsageError for an unknown version and for the champion."""
-    now_out = lock_champion(tx, request.project)  # a release of it at the same moment comes first or sees this one
+    now_out = lock_champion(tx, request.project)  # an approval at the same moment comes first or sees this one
     label = find_version(tx, request.project, request.number).label
     if now_out == request.number:
         raise UsageError(
@@ -36,6 +36,17 @@ def refuse_version(tx: Transaction, request: RefusalRequest) -> None:
     if find_refusal(tx, request.project, request.number) is not None:
         return
     tx.note(tx.read_clock(), request.actor, ACTION, request.project, label, why=request.why, evidence=request.evidence)
+
+
+def require_not_refused(tx: Transaction, project: str, number: int) -> None:
+    """Raise UsageError if the version was refused; if not, nobody refuses it until this transaction has ended."""
+    lock_champion(tx, project)
+    refusal = find_refusal(tx, project, number)
+    if refusal is not None:
+        raise UsageError(
+            f"{refusal.subject} was refused by {refusal.actor}, {refusal.at:%Y-%m-%d %H:%M} UTC: {refusal.detail['why']}",
+            remedy=f"`keepfit promote {refusal.subject} --why …` overrules.",
+        )
 
 
 def find_refusal(tx: Transaction, project: str, number: int) -> AuditRow | None:

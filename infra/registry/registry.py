@@ -12,7 +12,7 @@ from infra.artifacts.reference import ArtifactRef
 from infra.errors import RegistryError, UsageError
 from infra.registry import leases, ledger, migration, refusals, releases, runs, versions
 from infra.registry.admission import check_digest, check_json, check_project, check_run_id, check_text, clip_text
-from infra.registry.engine import Database
+from infra.registry.engine import Database, Transaction
 from infra.registry.reading import RegistryReader
 from infra.registry.records import (
     Fencing,
@@ -242,6 +242,7 @@ class Registry(RegistryReader):
         actor: str,
         fencing: RunGrant | Fencing | None,
         evidence: Mapping[str, object],
+        overruling: bool = True,
     ) -> ReleaseRow:
         """Move the champion and return the row that says so. The same run releasing the same version is one release.
 
@@ -253,13 +254,16 @@ class Registry(RegistryReader):
             The run that releases; None for a person, who needs no lease.
         evidence
             What the decision rests on; kept with the release.
+        overruling
+            Whether a version that a person refused is released all the same.
 
         Raises
         ------
         Conflict
             The champion has moved since.
         UsageError
-            There is no such version, it is the champion already, or a rollback goes to what never was the champion.
+            There is no such version, it is the champion already, a rollback goes to what never was the champion, or it
+            was refused and this release does not overrule that.
         """
         request = releases.ReleaseRequest(
             request=uuid4().hex,
@@ -272,7 +276,13 @@ class Registry(RegistryReader):
             fencing=None if fencing is None else _fencing(fencing, project),
             evidence=_json(evidence, "evidence"),
         )
-        return self._database.write(lambda tx: releases.release_version(tx, request))
+
+        def move(tx: Transaction) -> ReleaseRow:
+            if not overruling:
+                refusals.require_not_refused(tx, request.project, number)
+            return releases.release_version(tx, request)
+
+        return self._database.write(move)
 
     def refuse_version(
         self, *, project: str, number: int, why: str, actor: str, evidence: Mapping[str, object]

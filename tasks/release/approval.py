@@ -104,11 +104,12 @@ def find_refusals(project: str) -> dict[int, AuditRow]:
 def find_settlement(proposal: Proposal) -> Settlement | None:
     """Return how the proposal ended; None while it waits."""
     registry = open_workspace().registry
+    champion_seq = registry.champion(proposal.project).seq  # before the history: a move in between is in that
     if (row := _find_release(proposal)) is not None:
         return Settlement("approved", f"{proposal.label} was released (release {row.seq}) by {_said(row)}")
     if (refusal := registry.refusal(proposal.project, proposal.number)) is not None:
         return Settlement("refused", f"{proposal.label} was refused by {_said(refusal)}")
-    if registry.champion(proposal.project).seq != proposal.verdict.champion_seq:
+    if champion_seq != proposal.verdict.champion_seq:
         return Settlement("superseded", _explain_superseded(proposal))
     return None
 
@@ -146,6 +147,7 @@ def approve_proposal(proposal: Proposal, why: str, by: str) -> Settlement:
             actor=actor,
             fencing=None,
             evidence={**evidence, "by": "approval", "run_id": proposal.run_id},
+            overruling=False,  # somebody may have refused it since we looked
         )
     except Conflict as conflict:
         settled = find_settlement(proposal)

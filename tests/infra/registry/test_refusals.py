@@ -52,3 +52,14 @@ def test_the_champion_and_what_is_not_registered_are_not_refused(registry: Regis
     with pytest.raises(UsageError, match=r"iris@7 is not registered"):
         refuse(registry, number=7)
     assert registry.audit() == before
+
+
+def test_a_release_that_does_not_overrule_leaves_what_was_refused(registry: Registry) -> None:
+    register(registry, begin(registry))
+    refuse(registry)
+    move = {"project": "iris", "number": 1, "expected_seq": 0, "why": "fine", "actor": "bob", "evidence": {}}
+    with pytest.raises(UsageError, match=r"iris@1 was refused by ada, .*: too slow for us\n.*keepfit promote iris@1"):
+        registry.release(kind="promote", fencing=None, overruling=False, **move)  # type: ignore[arg-type]
+    assert registry.history("iris") == []
+    registry.release(kind="promote", fencing=None, **move)  # type: ignore[arg-type]
+    assert registry.champion("iris").version == 1

@@ -1,6 +1,6 @@
 """A person's yes or no to a version that may go."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -10,7 +10,9 @@ import pytest
 from infra.errors import Conflict, IntegrityError, UsageError
 from infra.registry.records import Fencing
 from infra.workspace import open_workspace
+from tasks.contracts.release import Proposal
 from tasks.release.approval import (
+    Settlement,
     approve_proposal,
     find_proposal,
     find_settlement,
@@ -64,6 +66,25 @@ def test_approving_in_the_same_moment_is_once() -> None:
     with ThreadPoolExecutor(4) as people:
         assert set(people.map(approve, ("ann", "bob", "cleo", "dan"))) == {"approved"}
     assert len(open_workspace().registry.history(PROJECT)) == 1
+
+
+def test_of_a_yes_and_a_no_in_the_same_moment_one_is_told_that_it_came_too_late() -> None:
+    proposal = make_waiting("a")
+    together = Barrier(2)
+
+    def act(settle: Callable[[Proposal, str, str], Settlement]) -> bool:
+        together.wait(timeout=20)
+        try:
+            settle(proposal, "It is so", "ann")
+        except UsageError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as people:
+        approved, refused = people.map(act, (approve_proposal, refuse_proposal))
+    assert approved != refused
+    assert (champion() == 1) == approved
+    assert (open_workspace().registry.refusal(PROJECT, 1) is not None) == refused
 
 
 def test_a_refusal_moves_nothing_and_stands_with_its_evidence() -> None:
