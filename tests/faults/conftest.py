@@ -17,6 +17,7 @@ from tests.faults.prefect_server import PrefectServer
 from tests.faults.roles import draw_canary, make_database, make_role
 from tests.flows.conftest import Zygote, light_projects  # noqa: F401 - a fixture
 from tests.servers import seaweed
+from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweed import S3Server, start_s3_server
 
@@ -104,3 +105,12 @@ def make_place(
 @pytest.fixture
 def place(make_place: Callable[[Path], FaultPlace], tmp_path: Path) -> FaultPlace:
     return make_place(tmp_path / "home")
+
+
+@pytest.fixture
+def proxy(place: FaultPlace) -> Iterator[FaultyProxy]:
+    """A proxy before the S3 server; the commands of the place go through it, and it sees each request."""
+    between = FaultyProxy(place.s3.endpoint)
+    place.environment["AWS_ENDPOINT_URL_S3"] = between.endpoint
+    yield between
+    between.close()

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -29,15 +28,6 @@ def refused_at_start(place: FaultPlace, **environment: str) -> str:
     assert "Traceback" not in said
     assert said.count("keepfit:") == 1
     return said
-
-
-@pytest.fixture
-def proxy(place: FaultPlace) -> Iterator[FaultyProxy]:
-    """A proxy before the S3 server that breaks nothing and sees each request."""
-    between = FaultyProxy(place.s3.endpoint)
-    place.environment["AWS_ENDPOINT_URL_S3"] = between.endpoint
-    yield between
-    between.close()
 
 
 def test_a_store_that_lets_nobody_write_is_told_before_a_run_is_made(place: FaultPlace, proxy: FaultyProxy) -> None:

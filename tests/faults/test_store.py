@@ -1,7 +1,6 @@
 """Whole runs through a store that fails (FAULTS.md rows 3 to 6): done in spite of it, or ended with nothing half."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,15 +26,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.servers, pytest.mark.xdist_group("
 PUT, GET = "^PUT .*sha256", "^GET .*sha256"
 FOR_EVER = 100_000
 DEADLINE_S = 2
-
-
-@pytest.fixture
-def proxy(place: FaultPlace) -> Iterator[FaultyProxy]:
-    """A proxy before the S3 server; the commands of the place go through it."""
-    between = FaultyProxy(place.s3.endpoint)
-    place.environment["AWS_ENDPOINT_URL_S3"] = between.endpoint
-    yield between
-    between.close()
 
 
 def test_a_run_through_bad_weather_is_as_good_as_any(place: FaultPlace, proxy: FaultyProxy) -> None:
