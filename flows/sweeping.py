@@ -116,17 +116,16 @@ def delete_orphans(store: BlobStore, registry: Registry, grace: timedelta, now: 
     """Return how many blobs that nothing names were deleted, and their bytes.
 
     Only blobs that no run in flight can have put: those are younger than the run, less FRESH_FOR. What is left of a
-    race, somebody who puts the same bytes between the second look and the deletion, lasts a millisecond once in `grace`.
+    race, somebody who puts the same bytes between the last look at a blob and its deletion, lasts a millisecond
+    once in `grace`.
     """
     limit = _oldest_wanted(registry, grace, now)
-    suspects = _find_unnamed(store, registry, limit)
-    if not suspects:
-        return 0, 0
     deleted = size_bytes = 0
-    for blob in store.list_blobs():  # once more: a put since then has made its blob young again
-        if blob.digest in suspects and blob.modified_at < limit and not registry.knows_blob(blob.digest):
-            store.delete(blob.digest)
-            deleted, size_bytes = deleted + 1, size_bytes + blob.size_bytes
+    for digest, size in sorted(_find_unnamed(store, registry, limit).items()):
+        modified_at = store.modified_at(digest)  # once more: a put since the listing has made the blob young again
+        if modified_at is not None and modified_at < limit and not registry.knows_blob(digest):
+            store.delete(digest)
+            deleted, size_bytes = deleted + 1, size_bytes + size
     return deleted, size_bytes
 
 
@@ -135,16 +134,21 @@ def _oldest_wanted(registry: Registry, grace: timedelta, now: datetime) -> datet
     return min([now - max(grace, FRESH_FOR), *(moment - FRESH_FOR for moment in started)])
 
 
-def _find_unnamed(store: BlobStore, registry: Registry, limit: datetime) -> set[str]:
-    suspects: set[str] = set()
-    page: set[str] = set()
+def _find_unnamed(store: BlobStore, registry: Registry, limit: datetime) -> dict[str, int]:
+    """Return the sizes of the old blobs that nothing names, by digest."""
+    suspects: dict[str, int] = {}
+    page: dict[str, int] = {}
     for blob in store.list_blobs():
         if blob.modified_at < limit:
-            page.add(blob.digest)
+            page[blob.digest] = blob.size_bytes
         if len(page) == BLOB_PAGE:
-            suspects |= page - registry.known_among(page)
-            page = set()
-    return suspects | (page - registry.known_among(page))
+            suspects |= _leave_out(page, registry.known_among(page))
+            page = {}
+    return suspects | _leave_out(page, registry.known_among(page))
+
+
+def _leave_out(sizes: dict[str, int], known: frozenset[str]) -> dict[str, int]:
+    return {digest: size for digest, size in sizes.items() if digest not in known}
 
 
 def publish(report: SweepReport) -> None:

@@ -94,6 +94,10 @@ class LocalStore:
                     if _DIGEST.fullmatch(name) and name.startswith(folder):
                         yield from _stat(self._blobs / folder / name)
 
+    def modified_at(self, digest: Digest) -> datetime | None:
+        with self._explained("read", blob_key(digest)):
+            return next((found.modified_at for found in _stat(self._path(digest))), None)
+
     def delete(self, digest: Digest) -> None:
         with self._explained("delete", blob_key(digest)):
             self._path(digest).unlink(missing_ok=True)

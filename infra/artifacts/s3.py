@@ -115,6 +115,13 @@ class S3Store:
                 if name := _BLOB.fullmatch(found["Key"].removeprefix(self._prefix)):
                     yield StoredBlob(name[2], found["Size"], found["LastModified"].astimezone(UTC))
 
+    def modified_at(self, digest: Digest) -> datetime | None:
+        try:
+            found: datetime = self._head(blob_key(digest), Deadline(self._deadline_s))["LastModified"]
+        except BlobNotFound:
+            return None
+        return found.astimezone(UTC)
+
     def delete(self, digest: Digest) -> None:
         key = blob_key(digest)
         with suppress(BlobNotFound):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -66,6 +66,10 @@ class BlobStore(Protocol):
 
     def list_blobs(self) -> Iterator[StoredBlob]:
         """Yield every blob in the order of the digests."""
+        ...
+
+    def modified_at(self, digest: Digest) -> datetime | None:
+        """Return when the blob was last written, or made young by a put of the same bytes; None where there is none."""
         ...
 
     def delete(self, digest: Digest) -> None:

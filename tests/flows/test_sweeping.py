@@ -236,17 +236,15 @@ def test_what_a_run_in_flight_may_have_put_is_spared_however_long_it_takes(
 
 
 class Interrupted:
-    """A store during whose second listing something happens."""
+    """A store in which something happens between the listing of its blobs and the second look at one of them."""
 
     def __init__(self, store: BlobStore, event: Callable[[], object]) -> None:
-        self._store, self._event, self._listings = store, event, 0
-        self.delete = store.delete
+        self._store, self._event = store, event
+        self.delete, self.list_blobs = store.delete, store.list_blobs
 
-    def list_blobs(self) -> Iterator[Any]:
-        self._listings += 1
-        if self._listings == 2:
-            self._event()
-        return self._store.list_blobs()
+    def modified_at(self, digest: str) -> datetime | None:
+        self._event()
+        return self._store.modified_at(digest)
 
 
 def test_a_blob_that_is_named_between_the_two_looks_is_kept(tmp_path: Path, registry: Registry) -> None:

@@ -158,6 +158,15 @@ def test_a_deleted_blob_is_gone_and_deleting_it_again_is_fine(under_test: StoreU
     assert [blob.digest for blob in store.list_blobs()] == [kept.digest]
 
 
+def test_the_age_of_one_blob_is_that_of_the_list(store: BlobStore) -> None:
+    put = store.put_bytes(b"put", "text/plain")
+    (listed,) = store.list_blobs()
+    told = store.modified_at(put.digest)
+    assert told is not None
+    assert abs(told - listed.modified_at) < timedelta(seconds=1.1)  # a header of HTTP holds whole seconds
+    assert store.modified_at(hashlib.sha256(b"never put").hexdigest()) is None
+
+
 def test_an_empty_store_lists_nothing(store: BlobStore) -> None:
     assert list(store.list_blobs()) == []
 
