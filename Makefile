@@ -12,8 +12,9 @@ help:  ## what there is
 run: install  ## install, then keep iris fit: data to released model
 	@$(BIN)/keepfit run iris
 
+# Three at a time even on two cores: much of it waits for servers.
 test: install  ## the whole test suite, its servers included
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 3 --dist loadgroup
 
 up: install  ## the production stack on this machine, in the foreground: Ctrl-C stops it
 	@$(BIN)/keepfit up
