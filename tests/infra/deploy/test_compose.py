@@ -107,7 +107,9 @@ def find_secret_problems(compose: dict[str, Any]) -> list[str]:
         for name, value in service.get("environment", {}).items()
         if names.search(name)
     ]
-    harmless = re.compile(r"http://[\w.:-]+(/api)?|s3://keepfit/store|\$\{UI_URL:-http://127\.0\.0\.1:4200\}(/api|/v2)?")
+    harmless = re.compile(
+        r"http://[\w.:-]+(/api)?|s3://keepfit/store|\$\{UI_URL:-http://127\.0\.0\.1:4200\}(/api|/v2)?"
+    )
     plain = [name for name, value in settings if ":?" not in value and not harmless.fullmatch(value)]
     return lax + sorted(asked ^ made_secrets()) + plain
 
