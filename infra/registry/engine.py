@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import unquote
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -126,6 +127,8 @@ def parse_url(url: str) -> URL:
     except (ArgumentError, ValueError):
         # From None: these messages show parts of the URL, which may be parts of its password.
         raise SettingsError("KEEPFIT_DATABASE_URL cannot be read as a URL.", remedy=remedy) from None
+    if parsed.database:
+        parsed = parsed.set(database=unquote(parsed.database))  # SQLAlchemy 2.0 leaves %20 as it stands here
     backend = parsed.get_backend_name()
     if "@" in f"{parsed.host}{parsed.database}" and backend == "postgresql":
         # Part of the password went into what is shown as the host: say nothing of either.
