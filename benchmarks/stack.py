@@ -6,6 +6,7 @@ with two slots. Times are wall seconds on this machine; the ratios are what anot
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 import psutil
 
 KEEPFIT = str(Path(sys.executable).parent / "keepfit")
+PROJECTS = Path(__file__).parents[1] / "projects"
 SINGLE = ("alone-1", "alone-2", "alone-3")
 CROWD = tuple(f"crowd-{number:02}" for number in range(1, 21))
 SLOTS = 2
@@ -32,6 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="keepfit-bench-") as folder:
         home, projects = Path(folder) / "home", Path(folder) / "projects"
         environment = {**os.environ, "KEEPFIT_HOME": str(home), "KEEPFIT_PROJECTS": str(projects)}
+        shutil.copytree(PROJECTS, projects)  # prefect.yaml names them
         for name in (*SINGLE, *CROWD):
             run(environment, "new", name)
         try:
