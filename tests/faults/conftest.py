@@ -4,9 +4,7 @@ The canaries are drawn anew each time: written here, they would stand in the unc
 """
 
 import base64
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from tests.faults.roles import draw_canary, make_database, make_role
 from tests.flows.conftest import Zygote, light_projects  # noqa: F401 - a fixture
 from tests.servers import seaweed
 from tests.servers.faulty_proxy import FaultyProxy
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import PostgresServer, serving_postgres
 from tests.servers.seaweed import S3Server, start_s3_server
 
 
@@ -50,15 +48,8 @@ def own_zygote(own_prefect: PrefectServer, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def own_postgres() -> Iterator[PostgresServer]:
-    folder = Path(tempfile.mkdtemp(prefix="keepfit-postgres-"))
-    server = PostgresServer(folder)
-    try:
-        server.create()
-        server.start()
+    with serving_postgres() as server:
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -140,8 +141,9 @@ def _find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+@contextmanager
+def serving_postgres() -> Iterator[PostgresServer]:
+    """A new server in a folder of its own, which goes with it."""
     folder = Path(tempfile.mkdtemp(prefix="keepfit-postgres-"))
     server = PostgresServer(folder)
     try:
@@ -151,6 +153,12 @@ def postgres_server() -> Iterator[PostgresServer]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with serving_postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import ssl
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -82,14 +81,8 @@ def test_the_keys_of_the_workers_open_one_bucket_and_no_more(secrets_folder: Pat
 def empty_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[postgres.PostgresServer]:
     """A server as the image makes it: with the user `postgres`, and nothing in it."""
     monkeypatch.setattr(postgres, "USER", SERVICES["postgres"]["environment"]["POSTGRES_USER"])
-    with tempfile.TemporaryDirectory(prefix="keepfit-postgres-") as folder:
-        server = postgres.PostgresServer(Path(folder))
-        try:
-            server.create()
-            server.start()
-            yield server
-        finally:
-            server.stop()
+    with postgres.serving_postgres() as server:
+        yield server
 
 
 def run_roles(server: postgres.PostgresServer, given: dict[str, str]) -> subprocess.CompletedProcess[str]:
