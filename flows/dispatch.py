@@ -7,27 +7,29 @@ is as good as one that ran once. Waiting is bounded, and a child whose parent gi
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun, State, Worker, WorkerStatus
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.runtime import deployment as own_deployment
 from prefect.states import Cancelled, Cancelling
 
+from flows.workers import require_worker
 from infra.errors import (
     DispatchFailed,
     KeepfitError,
     NoWorker,
     OrchestratorUnavailable,
+    RegistryUnavailable,
     error_named,
 )
+from infra.registry.records import Fencing
 from infra.workspace import open_workspace
 from tasks.contracts.data import SplitRef
 from tasks.contracts.models import FitReport
@@ -43,6 +45,8 @@ CHILDREN = 2
 POLL_S = 2.0
 SILENCE_S = 300.0
 """For so long the Prefect server may not answer while a child is waited for."""
+LOOK_AT_LEASE_S = 30.0
+ON_THE_CPU = "let the project train on the CPU: compute.fallback: cpu"
 
 
 def train_where_asked(run: RunContext, parts: SplitRef, compute: Compute) -> FitReport:
@@ -54,6 +58,8 @@ def train_where_asked(run: RunContext, parts: SplitRef, compute: Compute) -> Fit
     ------
     NoWorker
         Nobody serves the GPU pool, and the project does not allow the CPU instead.
+    LeaseLost
+        Another run of the project has taken over meanwhile.
     DispatchFailed
         The child was cancelled, or not done in time, or its process died twice.
     KeepfitError
@@ -100,10 +106,10 @@ def _dispatch(name: str, run: RunContext, parts: SplitRef, key: str) -> None:
     with get_client(sync_client=True) as client, naming_silence():
         target = _find_deployment(client, name, run.project)
         for attempt in range(1, CHILDREN + 1):
-            require_worker(client, str(target.work_pool_name), run.project)
+            require_worker(client, target, run.project, ON_THE_CPU)
             child = _start(target, run, parts, key, attempt)
             try:
-                state = _await(client, child, str(target.work_pool_name), run.project)
+                state = _await(client, child, target, run)
             except (DispatchFailed, httpx.HTTPError, PrefectException):
                 if _is_trained(key):  # only its end was not seen
                     return
@@ -125,43 +131,6 @@ def _find_deployment(client: SyncPrefectClient, name: str, project: str) -> Depl
         ) from None
 
 
-def require_worker(client: SyncPrefectClient, pool: str, project: str) -> None:
-    """Return if a worker of the pool is online.
-
-    Raises
-    ------
-    NoWorker
-        None is, or the pool is paused or gone; the message says who was there last.
-    """
-    try:
-        found = client.read_work_pool(pool)
-    except ObjectNotFound:
-        raise NoWorker(
-            f"{project}: expected the work pool {pool}, to train where the project asks for; there is none.",
-            remedy="`keepfit deploy` makes it from prefect.yaml.",
-        ) from None
-    if found.is_paused:
-        raise NoWorker(
-            f"{project}: the work pool {pool} is paused.", remedy=f"`prefect work-pool resume {pool}` opens it again."
-        )
-    workers = client.read_workers_for_work_pool(pool)
-    if any(worker.status == WorkerStatus.ONLINE for worker in workers):
-        return
-    raise NoWorker(
-        f"{project}: expected a worker that serves {pool}, found none{_last_seen(workers)}.",
-        remedy=f"Start one (`keepfit up --gpu-workers 1`, `prefect worker start --pool {pool}`), or let the project "
-        "train on the CPU: compute.fallback: cpu.",
-    )
-
-
-def _last_seen(workers: list[Worker]) -> str:
-    seen = [(worker.last_heartbeat_time, worker.name) for worker in workers if worker.last_heartbeat_time]
-    if not seen:
-        return ""
-    when, name = max(seen)
-    return f" ({name} was there {(datetime.now(UTC) - when).total_seconds() / 60:.0f} minutes ago)"
-
-
 def _start(target: DeploymentResponse, run: RunContext, parts: SplitRef, key: str, attempt: int) -> FlowRun:
     parameters = {"run": run.model_dump(mode="json"), "parts": parts.model_dump(mode="json"), "key": key}
     started = run_deployment(
@@ -177,33 +146,38 @@ def _start(target: DeploymentResponse, run: RunContext, parts: SplitRef, key: st
     return child
 
 
-def _await(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) -> State[Any]:
+def _await(client: SyncPrefectClient, child: FlowRun, target: DeploymentResponse, run: RunContext) -> State[Any]:
     """Return the child's final state; whatever ends the waiting before that, the child is cancelled."""
     try:
-        return _poll(client, child, pool, project)
+        return _poll(client, child, target, run)
     except BaseException as error:
         cancel(client, child.id, f"The run that waited for it gave up: {type(error).__name__}.")
         raise
 
 
-def _poll(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) -> State[Any]:
-    limit_s = POLICIES["train"].timeout_s
-    started = answered = time.monotonic()
+def _poll(client: SyncPrefectClient, child: FlowRun, target: DeploymentResponse, run: RunContext) -> State[Any]:
+    pool, limit_s = target.work_pool_name, POLICIES["train"].timeout_s
+    started = answered = asked = time.monotonic()
     seen = ""
     while time.monotonic() - started < limit_s:
+        if time.monotonic() - asked > LOOK_AT_LEASE_S:
+            asked = time.monotonic()
+            _require_lease(run)
         try:
             state = client.read_flow_run(child.id).state
             if state is not None and state.is_final():
                 return state
             if state is None or state.is_scheduled() or state.is_pending():
-                require_worker(client, pool, project)  # the pool says READY for about 100 s after its worker is gone
+                require_worker(
+                    client, target, run.project, ON_THE_CPU
+                )  # the pool says READY for about 100 s after its worker is gone
             if state is not None and state.name and state.name != seen:
                 seen = state.name
                 logger.info("training on %s: %s is %s", pool, child.name, seen.lower())
             answered = time.monotonic()
         except ObjectNotFound:
             raise DispatchFailed(
-                f"{project}: the training on {pool} was deleted in Prefect before it had ended.",
+                f"{run.project}: the training on {pool} was deleted in Prefect before it had ended.",
                 remedy="The same run again sends another one.",
             ) from None
         except (httpx.HTTPError, PrefectException):
@@ -211,9 +185,15 @@ def _poll(client: SyncPrefectClient, child: FlowRun, pool: str, project: str) ->
                 raise
         time.sleep(POLL_S)
     raise DispatchFailed(
-        f"{project}: expected the training on {pool} to end within {limit_s / 3600:.0f} hours; it was cancelled.",
+        f"{run.project}: expected the training on {pool} to end within {limit_s / 3600:.0f} hours; it was cancelled.",
         remedy="`prefect flow-run logs` shows what it did; train on fewer rows or epochs, or on a faster worker.",
     )
+
+
+def _require_lease(run: RunContext) -> None:
+    """Raise LeaseLost when the project's lease has moved on: nobody would use what the child trains."""
+    with suppress(RegistryUnavailable):
+        open_workspace().registry.renew_lease(Fencing(run.run_id, run.project, run.fence))
 
 
 def cancel(client: SyncPrefectClient, child: UUID, why: str) -> None:

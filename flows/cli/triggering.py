@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flows.cli import render
 from flows.cli.deployments import find_retraining, prepare
-from infra.errors import GateRefused, KeepfitError, LeaseHeld, NoWorker, UsageError, error_named
+from infra.errors import GateRefused, KeepfitError, LeaseHeld, UsageError, error_named
 from infra.registry.records import RunRow
 from infra.settings import load_settings
 from infra.workspace import open_workspace
@@ -56,11 +56,12 @@ def trigger_project(
     load_project(load_settings().projects, project)
     prepare()
     from flows.orchestrator import reach_orchestrator
+    from flows.workers import require_worker
 
     said = Console(stderr=True, quiet=as_json)
     with reach_orchestrator() as client:
         deployment = find_retraining(client, project)
-        require_worker(client, deployment)
+        require_worker(client, deployment, project, f"run it in this process: `keepfit run {project}`")
         started = start(client, deployment, project, as_of, reason, dry_run=dry_run)
         said.print(Text(f"{started.name} is started: {started.url or started.flow_run_id}"), soft_wrap=True)
         if not wait:
@@ -70,41 +71,6 @@ def trigger_project(
         with only_waiting(started, project):
             ended = watch(client, started, said)
     tell_end(project, started, ended, strict=strict, as_json=as_json)
-
-
-def require_worker(client: "SyncPrefectClient", deployment: "DeploymentResponse") -> None:
-    """Return if a worker is there for the deployment's runs.
-
-    Raises
-    ------
-    NoWorker
-        No worker of its pool is online, or the pool or the queue is paused or gone.
-    """
-    from prefect.client.schemas.objects import WorkerStatus
-    from prefect.exceptions import ObjectNotFound
-
-    pool, queue = str(deployment.work_pool_name), str(deployment.work_queue_name)
-    try:
-        places = {
-            f"work pool {pool}": (client.read_work_pool(pool).is_paused, f"prefect work-pool resume {pool}"),
-            f"queue {queue} of {pool}": (
-                client.read_work_queue_by_name(queue, work_pool_name=pool).is_paused,
-                f"prefect work-queue resume {queue} --pool {pool}",
-            ),
-        }
-    except ObjectNotFound:
-        raise NoWorker(
-            f"{deployment.name}: the work pool or the queue of its deployment is not there any more; nothing was started.",
-            remedy="`keepfit deploy` makes it again from prefect.yaml.",
-        ) from None
-    for what, (is_paused, command) in places.items():
-        if is_paused:
-            raise NoWorker(f"The {what} is paused; nothing was started.", remedy=f"`{command}` opens it again.")
-    if not any(worker.status == WorkerStatus.ONLINE for worker in client.read_workers_for_work_pool(pool)):
-        raise NoWorker(
-            f"Expected a worker that serves {pool}, found none; nothing was started.",
-            remedy=f"`keepfit up` starts one, or `prefect worker start --pool {pool}`; `keepfit run` needs none.",
-        )
 
 
 def start(

@@ -203,9 +203,10 @@ def test_trigger_says_at_once_that_no_worker_is_there_and_starts_nothing(desk: D
     before = len(desk.client.read_flow_runs())
     code, said = place.keepfit("trigger", "iris", "--wait")
     assert code == 1
-    assert "Expected a worker that serves cpu-pool, found none; nothing was started." in said
+    assert "iris: expected a worker that serves cpu-pool, found none." in said
+    assert "`keepfit run iris`" in said
     desk.client.update_work_pool("cpu-pool", WorkPoolUpdate(is_paused=True))
-    assert "work pool cpu-pool is paused; nothing was started." in place.keepfit("trigger", "iris")[1]
+    assert "iris: the work pool cpu-pool is paused." in place.keepfit("trigger", "iris")[1]
     desk.client.update_work_pool("cpu-pool", WorkPoolUpdate(is_paused=False))
     assert len(desk.client.read_flow_runs()) == before
 

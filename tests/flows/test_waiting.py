@@ -9,8 +9,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed
 
-from flows import dispatch
-from infra.errors import DispatchFailed, NoWorker
+from flows import dispatch, workers
+from flows.workers import require_worker
+from infra.errors import DispatchFailed, LeaseLost, NoWorker
 from infra.registry.holder import describe_process
 from infra.registry.records import Fencing
 from infra.workspace import open_workspace
@@ -130,17 +131,48 @@ def test_children_that_crash_are_two_and_the_run_says_what_to_do(
     assert [child.state_name for child in shop.children("gpu")] == ["Crashed", "Crashed"]
 
 
+def refusal(shop: Shop) -> str:
+    with shop.client() as client, pytest.raises(NoWorker) as caught:
+        require_worker(client, client.read_deployment_by_name("fit/gpu"), PROJECT, "wait for one")
+    return str(caught.value)
+
+
 def test_a_pool_that_is_paused_or_gone_is_said_with_what_to_do(shop: Shop) -> None:
     shop.pretend_worker(POOL)
     with shop.client() as client:
-        dispatch.require_worker(client, POOL, PROJECT)
+        target = client.read_deployment_by_name("fit/gpu")
+        require_worker(client, target, PROJECT, "wait for one")
         client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
-        with pytest.raises(NoWorker, match=f"the work pool {POOL} is paused") as paused:
-            dispatch.require_worker(client, POOL, PROJECT)
-        assert f"prefect work-pool resume {POOL}" in paused.value.remedy
-        with pytest.raises(NoWorker, match="expected the work pool gone-pool") as gone:
-            dispatch.require_worker(client, "gone-pool", PROJECT)
-        assert "keepfit deploy" in gone.value.remedy
+        assert f"the work pool {POOL} is paused" in refusal(shop)
+        assert f"prefect work-pool resume {POOL}" in refusal(shop)
+        gone = target.model_copy(update={"work_pool_name": "gone-pool"})
+        with pytest.raises(NoWorker, match="expected the queue default of the work pool gone-pool") as caught:
+            require_worker(client, gone, PROJECT, "wait for one")
+        assert "keepfit deploy" in caught.value.remedy
+
+
+def test_a_queue_that_is_paused_or_in_no_workers_list_is_said_with_what_to_do(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.pretend_worker(POOL)
+    with shop.client() as client:
+        queue = client.read_work_queue_by_name("default", work_pool_name=POOL)
+        client.update_work_queue(queue.id, is_paused=True)
+        assert f"prefect work-queue resume default --pool {POOL}" in refusal(shop)
+        client.update_work_queue(queue.id, is_paused=False)
+    monkeypatch.setattr(workers, "UNASKED_S", 0.0)
+    assert f"the workers of {POOL} serve other queues than default" in refusal(shop)
+    assert "or wait for one." in refusal(shop)
+
+
+def test_a_run_that_lost_its_project_waits_no_longer_and_cancels_the_child(
+    shop: Shop, run: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.pretend_worker(POOL)
+    monkeypatch.setattr(dispatch, "LOOK_AT_LEASE_S", 0.2)
+    with pytest.raises(LeaseLost):
+        dispatch._dispatch("fit/gpu", run.model_copy(update={"fence": run.fence - 1}), PARTS, KEY)
+    assert [child.state_name for child in shop.children("gpu")] == ["Cancelled"]
 
 
 def test_where_neither_pool_is_served_nobody_is_told_to_do_what_was_just_tried(shop: Shop, run: RunContext) -> None:
