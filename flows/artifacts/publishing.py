@@ -1,4 +1,7 @@
-"""How an artifact gets on a run's page: where there is a run, and without ever failing it."""
+"""How an artifact gets on a run's page: where there is a run, and without ever failing it.
+
+What belongs to one run has no key: the UI then opens it with one click. What goes on from run to run has one.
+"""
 
 import logging
 import re

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prefect.artifacts import create_markdown_artifact
 
-from flows.artifacts.publishing import artifact_key, has_page, publishing, words
+from flows.artifacts.publishing import has_page, publishing, words
 from infra.workspace import open_workspace
 from tasks.contracts.data import Check, ValidationReport
 
@@ -21,7 +21,6 @@ def publish_validation(project: str, report: ValidationReport, *, refused: bool 
     with publishing("the validation result"):
         create_markdown_artifact(
             "\n".join(_render(project, report)),
-            key=artifact_key(project, "validation"),
             description=_summarise(report, refused=refused),
         )
 
@@ -39,8 +38,8 @@ def publish_refused_data(project: str, run_id: str) -> None:
 def _summarise(report: ValidationReport, *, refused: bool) -> str:
     rows = report.accepted_rows + report.quarantined_rows
     if refused:
-        return f"Refused: of {rows:,} rows, {report.quarantined_rows:,} break the contract; none goes on."
-    return f"Accepted: {report.accepted_rows:,} of {rows:,} rows go on, {report.quarantined_rows:,} are set aside."
+        return f"Validation refused the data: of {rows:,} rows, {report.quarantined_rows:,} break the contract; none goes on."
+    return f"Validation accepted the data: {report.accepted_rows:,} of {rows:,} rows go on, {report.quarantined_rows:,} are set aside."
 
 
 def _render(project: str, report: ValidationReport) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
-from flows.artifacts.publishing import artifact_key, figure, has_page, publishing, words
+from flows.artifacts.publishing import figure, has_page, publishing, words
 from infra.artifacts.reference import LONGEST_LINK, ArtifactRef
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, Verdict
@@ -19,26 +19,25 @@ def publish_outcome(outcome: RunOutcome) -> None:
     if not has_page():
         return
     title = outcome.version or outcome.project
-    _publish(outcome.project, title, outcome.verdict, outcome.evaluation)
+    _publish(title, outcome.verdict, outcome.evaluation)
     if outcome.report and outcome.version:
-        publish_report(outcome.project, outcome.version, outcome.report)
+        publish_report(outcome.version, outcome.report)
 
 
 def publish_proposal(proposal: Proposal) -> None:
     """Put what the gate said of a waiting version on the page of the run that asks for its approval."""
-    _publish(proposal.project, proposal.label, proposal.verdict, proposal.evaluation)
-    publish_report(proposal.project, proposal.label, proposal.report)
+    _publish(proposal.label, proposal.verdict, proposal.evaluation)
+    publish_report(proposal.label, proposal.report)
 
 
-def publish_report(project: str, label: str, report: ArtifactRef) -> None:
+def publish_report(label: str, report: ArtifactRef) -> None:
     """Put a link to a version's page on the run's page; it works for LONGEST_LINK."""
     with publishing("the link to the report"):
         link = open_workspace().store.link(report, LONGEST_LINK)
         create_link_artifact(
             link,
             link_text=f"The page of {label}",
-            key=artifact_key(project, "report"),
-            description=f"Everything about {label}: verdict, figures, pictures, data, lineage. "
+            description=f"Report: everything about {label}, its verdict, figures, pictures, data, lineage. "
             f"The link works for {LONGEST_LINK.days} days; `keepfit show {label} --page FILE` writes the page at any time.",
         )
 
@@ -81,12 +80,12 @@ def render_figures(evaluation: EvaluationReport) -> Iterator[str]:
         yield f"| {metric.metric} | {figure(metric.value)} | {between} | {others} |"
 
 
-def _publish(project: str, title: str, verdict: Verdict, evaluation: EvaluationReport) -> None:
+def _publish(title: str, verdict: Verdict, evaluation: EvaluationReport) -> None:
     with publishing("the verdict"):
         lines = [*render_verdict(title, verdict), "", *render_figures(evaluation), *_render_pictures(evaluation)]
         passed = sum(check.status == "pass" for check in verdict.checks)
-        told = f"{title}: {verdict.decision}, {passed} of {len(verdict.checks)} checks passed."
-        create_markdown_artifact("\n".join(lines), key=artifact_key(project, "verdict"), description=told)
+        told = f"Verdict on {title}: {verdict.decision}, {passed} of {len(verdict.checks)} checks passed."
+        create_markdown_artifact("\n".join(lines), description=told)
 
 
 def _render_pictures(evaluation: EvaluationReport) -> Iterator[str]:

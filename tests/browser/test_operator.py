@@ -67,7 +67,7 @@ def test_the_page_of_a_run_shows_verdict_pictures_validation_and_report(
     assert second.returncode == 0, second.stderr
     run = window.page.url
 
-    verdict = window.open_artifact("penguins-verdict")
+    verdict = window.open_artifact("Verdict on penguins@1")
     expect(verdict.get_by_role("heading", name="PROMOTE: penguins@1")).to_be_visible()
     checks = verdict.get_by_role("row").filter(has_text="better than the dummy")
     expect(checks.get_by_role("cell")).to_have_count(7)
@@ -78,13 +78,13 @@ def test_the_page_of_a_run_shows_verdict_pictures_validation_and_report(
     window.keep_picture("pictures")
 
     window.page.goto(run)
-    validation = window.open_artifact("penguins-validation")
+    validation = window.open_artifact("Validation accepted")
     expect(window.main.get_by_text("342 of 344 rows go on, 2 are set aside").first).to_be_visible()
     expect(validation.get_by_role("row").filter(has_text="body_mass_g").first).to_be_visible()
     window.keep_picture("validation")
 
     window.page.goto(run)
-    window.open_artifact("penguins-report").get_by_role("link", name="penguins@1").click()
+    window.open_artifact("everything about penguins@1").get_by_role("link", name="penguins@1").click()
     expect(window.page.get_by_role("heading", name="penguins@1").first).to_be_visible()
     expect(window.page.get_by_text("better than the dummy").first).to_be_visible()
     window.see(window.page.get_by_role("img").first)
@@ -145,7 +145,7 @@ def test_the_form_of_rollback_takes_the_champion_back_and_the_page_says_who_did_
     window.open_started_run()
     window.expect_state("Completed")
     assert registry.champion("penguins").version == 2
-    history = window.open_artifact("penguins-history")
+    history = window.open_history("penguins-history")
     for who, what, why in (
         ("Grace", "rollback penguins@2", "the comparison is over"),
         ("Grace", "promote penguins@1", "to compare in use"),

@@ -119,23 +119,19 @@ class Window:
         """Wait until the run on the screen is in this state."""
         expect(self.main.get_by_text(name, exact=True).first).to_be_visible(timeout=RUN_MS)
 
-    def open_artifact(self, key: str) -> Locator:
-        """Open an artifact of the run on the screen, and return what it shows."""
-        run = urlsplit(self.page.url).path
+    def open_artifact(self, name: str) -> Locator:
+        """Open an artifact of the run on the screen by what its card says, and return what it shows."""
+        self.open_tab("Artifacts")
+        self.main.get_by_role("link").filter(has_text=name).first.click()
+        self.page.wait_for_url(re.compile(r"/artifacts/artifact/"))
+        return self.main.get_by_role("tabpanel", name="Artifact")
+
+    def open_history(self, key: str) -> Locator:
+        """Open the newest of what all runs have put under this key, and return what it shows."""
         self.open_tab("Artifacts")
         self.main.get_by_role("link", name=key).click()
         self.page.wait_for_url(re.compile(r"/artifacts/key/"))
-        # The UI lists what all runs made under this key: each entry is a link to the artifact, then one to its run.
-        # While the list loads it moves, and for a moment an entry names another's run: the artifact's own page decides.
-        made_here = self.main.locator(f"a[href^='{run}']").first
-        artifact = made_here.locator("xpath=preceding::a[contains(@href, '/artifacts/artifact/')][1]")
-        for listing in [self.page.url] * LOOKS:
-            self.page.goto(f"{self.ui}{artifact.get_attribute('href')}")
-            with suppress(AssertionError):
-                expect(made_here).to_be_visible(timeout=LOOK_MS)
-                break
-            self.page.goto(listing)
-        expect(made_here).to_be_visible()
+        self.main.locator("a[href*='/artifacts/artifact/']").first.click()
         return self.main.get_by_role("tabpanel", name="Artifact")
 
     def open_decision(self) -> None:

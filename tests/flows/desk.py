@@ -50,11 +50,12 @@ class Desk:
         return state
 
     def artifacts(self, flow_run: FlowRun) -> dict[str, Artifact]:
-        """Return the artifacts on the page of this run by their keys; none of them is there twice."""
+        """Return the artifacts on the page of this run, by key or by the first word of what it says; none is there twice."""
         mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
         found = self.client.read_artifacts(artifact_filter=mine)
-        assert len({one.key for one in found}) == len(found)
-        return {str(one.key): one for one in found}
+        named = {one.key or str(one.description).split()[0].strip(":"): one for one in found}
+        assert len(named) == len(found)
+        return named
 
 
 @contextmanager

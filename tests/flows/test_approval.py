@@ -71,7 +71,7 @@ def test_approved_in_the_form_the_version_becomes_champion_and_the_history_says_
     proposal = make_waiting("a")
     run = ask(desk, proposal)
     evidence = desk.artifacts(run)
-    assert {"demo-verdict", "demo-report"} <= set(evidence)
+    assert {"Verdict", "Report"} <= set(evidence)
     state = answer(desk, run, YES)
     assert (state.type.value, state.name) == ("COMPLETED", "Approved")
     assert "approved by ann" in str(state.message)

@@ -41,7 +41,10 @@ def test_validation_shows_what_did_not_pass_first_with_its_rows() -> None:
     rows = [[part.strip() for part in row] for row in table_of(lines)[2:]]
     assert rows == [["✗ failed", "the table", "3", "3 of them"], ["✓ passed", "x", "", "fine"]]
     assert "- **Look:** Look here" in lines
-    assert validation._summarise(REPORT, refused=False) == "Accepted: 147 of 150 rows go on, 3 are set aside."
+    assert (
+        validation._summarise(REPORT, refused=False)
+        == "Validation accepted the data: 147 of 150 rows go on, 3 are set aside."
+    )
 
 
 def test_words_of_the_data_stay_in_their_cell() -> None:
@@ -82,8 +85,8 @@ def test_refused_data_shows_its_evidence_on_the_page_of_its_run(desk: Desk) -> N
 
     run = desk.client.create_flow_run(show)
     desk.run(show, run)
-    shown = desk.artifacts(run)["demo-validation"]
-    assert shown.description == "Refused: of 150 rows, 3 break the contract; none goes on."
+    shown = desk.artifacts(run)["Validation"]
+    assert shown.description == "Validation refused the data: of 150 rows, 3 break the contract; none goes on."
     assert "3 of them" in str(shown.data)
 
 
