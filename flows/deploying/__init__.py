@@ -53,11 +53,15 @@ def deploy(checkout: Path, cpu_slots: int | None, gpu_slots: int | None, tell: C
         `prefect deploy` failed.
     """
     description = read_description(checkout)
-    rot = find_rot(description)
+    root = load_settings().projects
+    rot = find_rot(description, [folder.name for folder in list_projects(root)])
     if rot:
-        raise UsageError(f"{FILE}: " + "; ".join(rot) + ".", remedy=f"Correct {checkout / FILE}.")
-    specs, wrong = _read_projects()
-    neglected = [*wrong, *find_neglected(description, specs, {line.partition(":")[0] for line in wrong})]
+        raise UsageError(
+            f"{FILE}: " + "; ".join(line.rstrip(".") for line in rot) + ".",
+            remedy=f"Correct {checkout / FILE}; the projects are those of {root} (KEEPFIT_PROJECTS).",
+        )
+    specs, wrong = _read_projects(root)
+    neglected = [*wrong, *find_neglected(description, specs)]
     with reach_orchestrator() as client:
         slots = {"cpu_slots": cpu_slots, "gpu_slots": None if gpu_slots is None else max(gpu_slots, 1)}
         pools = ensure_pools(client, description.pools, slots)
@@ -73,9 +77,8 @@ def deploy(checkout: Path, cpu_slots: int | None, gpu_slots: int | None, tell: C
     return Deployed(server, pools, deployments, automations, neglected)
 
 
-def _read_projects() -> tuple[list[ProjectSpec], list[str]]:
+def _read_projects(root: Path) -> tuple[list[ProjectSpec], list[str]]:
     """Return the projects' specs, and what is wrong with the others: one that is being written stops no deployment."""
-    root = load_settings().projects
     specs, wrong = [], []
     for folder in list_projects(root):
         try:

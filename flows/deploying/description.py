@@ -3,7 +3,7 @@
 It is written by hand, so its names are held against each other and against the code before anything is deployed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -119,31 +119,33 @@ def describe(raw: Any) -> Description:
         raise UsageError(f"{FILE}: {'; '.join(problems)}.") from error
 
 
-def find_rot(description: Description) -> list[str]:
-    """Return what in prefect.yaml names something that is not there: an empty list where all is well."""
+def find_rot(description: Description, projects: Collection[str]) -> list[str]:
+    """Return what in prefect.yaml names something that is not there: an empty list where all is well.
+
+    Parameters
+    ----------
+    projects
+        The names of all projects, sound or not.
+    """
     names = [deployment.full_name for deployment in description.deployments]
     found = [f"{name}: stands there twice" for name in sorted({name for name in names if names.count(name) > 1})]
     for deployment in description.deployments:
-        problems = [*_check_pool(deployment, description.pools), *_check_flow(deployment)]
+        problems = [
+            *_check_pool(deployment, description.pools),
+            *_check_flow(deployment),
+            *_check_named(deployment, projects),
+        ]
         found += [f"{deployment.full_name}: {problem}" for problem in problems]
     for automation in description.automations:
         found += [f"{automation.get('name')}: {problem}" for problem in _check_automation(automation, names)]
     return found
 
 
-def find_neglected(description: Description, specs: Iterable[ProjectSpec], unread: Iterable[str] = ()) -> list[str]:
-    """Return what the projects ask for and prefect.yaml does not give: an empty list where all is well.
-
-    Parameters
-    ----------
-    unread
-        Projects whose spec could not be read: nothing is known of what they ask for.
-    """
+def find_neglected(description: Description, specs: Iterable[ProjectSpec]) -> list[str]:
+    """Return what the projects ask for and prefect.yaml does not give: an empty list where all is well."""
     specs = sorted(specs, key=lambda spec: spec.name)
     retrains = {each.parameters.get("project"): each for each in description.deployments if each.flow == "retrain"}
     found = [problem for spec in specs for problem in _check_project(spec, retrains.get(spec.name))]
-    strangers = sorted(str(name) for name in retrains.keys() - {spec.name for spec in specs} - set(unread))
-    found += [f"retrain/{name}: there is no project {name}" for name in strangers]
     fits = {each.full_name: each.work_pool.name for each in description.deployments if each.flow == "fit"}
     for spec in specs:
         wanted = {"gpu": ["fit/gpu"], "cpu": []}[spec.compute.device]
@@ -159,6 +161,12 @@ def _check_pool(deployment: Deployment, pools: Mapping[str, Pool]) -> Iterator[s
         yield f"there is no pool {wanted.name}.{suggest(wanted.name, pools)}"
     elif wanted.work_queue_name not in (queues := pools[wanted.name].queues):
         yield f"{wanted.name} has no queue {wanted.work_queue_name}.{suggest(wanted.work_queue_name, queues)}"
+
+
+def _check_named(deployment: Deployment, projects: Collection[str]) -> Iterator[str]:
+    name = deployment.parameters.get("project")
+    if name is not None and name not in projects:
+        yield f"there is no project {name}.{suggest(str(name), projects)}"
 
 
 def _check_flow(deployment: Deployment) -> Iterator[str]:
