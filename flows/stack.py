@@ -18,7 +18,7 @@ from infra.artifacts.store import open_store
 from infra.errors import KeepfitError, StoreError
 from infra.stack import postgres, seaweed
 from infra.stack.asking import ask_server
-from infra.stack.leftovers import differs, end_flow_runs, end_leftovers, end_processes_of
+from infra.stack.leftovers import differs, end_flow_runs, end_leftovers, end_processes_of, names_of_workers
 from infra.stack.logs import read_tail
 from infra.stack.planning import check_ports
 from infra.stack.program import MARKER, SERVER, STORES, WORKERS, Program
@@ -76,7 +76,7 @@ class Start:
                 if not differs(program, pid):
                     continue
                 self.tell(f"{program.name} stops, to start again with other settings")
-                end_flow_runs(self.state, [program])
+                end_flow_runs(self.state, {program.name})
                 self.supervisor.stop(program.name)
             elif not pid:
                 check_ports(program, OTHER_PORT)
@@ -105,6 +105,8 @@ def find_supervisor(state: StackState, programs: tuple[Program, ...], tell: Tell
     if answers(state):
         with contextlib.suppress(SupervisorGone):  # one that takes connections and says nothing is as good as dead
             supervisor = Supervisor(state)
+            gone = supervisor.statuses().keys() - {program.name for program in programs}
+            end_flow_runs(state, gone)  # those of workers that are no longer wanted
             write_configuration(state, programs)
             supervisor.reload()
             return supervisor
@@ -252,7 +254,7 @@ def bring_down(state: StackState, tell: Tell) -> None:
 
 def _stop_in_order(state: StackState, supervisor: Supervisor, programs: tuple[Program, ...], tell: Tell) -> None:
     known = supervisor.statuses()
-    end_flow_runs(state, programs)
+    end_flow_runs(state, names_of_workers(programs))
     for program in reversed(programs):
         if program.name in known:
             began = time.monotonic()

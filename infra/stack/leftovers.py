@@ -59,7 +59,7 @@ def end_leftovers(state: StackState, programs: Iterable[Program]) -> list[str]:
     ended = sorted({name or "supervisor" for name in found.values()})
     for stage in sorted({program.stage for program in listed}, reverse=True):
         at_once = [program for program in listed if program.stage == stage]
-        end_flow_runs(state, at_once)
+        end_flow_runs(state, names_of_workers(at_once))
         for program in at_once:
             end_processes_of(state, program)
     # What is left bears the name of a program that is no longer planned.
@@ -92,9 +92,13 @@ def differs(program: Program, pid: int) -> bool:
     return False
 
 
-def end_flow_runs(state: StackState, programs: Iterable[Program]) -> None:
-    """End what the workers among these programs run, before they end: a worker that ends kills it without a word."""
-    workers = {program.name for program in programs if program.stage == WORKERS}
+def names_of_workers(programs: Iterable[Program]) -> set[str]:
+    """Return which of these programs are workers."""
+    return {program.name for program in programs if program.stage == WORKERS}
+
+
+def end_flow_runs(state: StackState, workers: Collection[str]) -> None:
+    """End what these workers run, before they end: a worker that ends kills it without a word."""
     found = {process: name for process, name in find_processes(state).items() if name in workers}
     roots = _find_roots(found)
     _end((process for process in found if _parent(process) in roots), "TERM", GRACE_S)

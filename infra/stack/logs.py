@@ -32,16 +32,17 @@ def read_tail(state: StackState, name: str, lines: int) -> list[str]:
 def follow(state: StackState, name: str) -> Iterator[str]:
     """Yield the lines that come from now on, through rotations, without end."""
     path = log_of(state, name)
-    file = path.open(errors="replace")
-    file.seek(0, 2)
+    start = path.stat().st_size
     while True:
-        if line := file.readline():
-            yield hide_credentials(state, line.rstrip("\n"))
-            continue
-        time.sleep(PAUSE_S)
-        if path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino:
-            file.close()
-            file = path.open(errors="replace")
+        with path.open(errors="replace") as file:
+            file.seek(start)
+            rotated = False
+            while not rotated:
+                time.sleep(PAUSE_S)
+                rotated = path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino
+                for line in file:  # of a log that was rotated away to its last one
+                    yield hide_credentials(state, line.rstrip("\n"))
+        start = 0
 
 
 def hide_credentials(state: StackState, text: str) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -26,6 +27,8 @@ LONGEST_RUNTIME: Final = 83
 makes it a dot and its process id (seven digits at most) follow."""
 
 MOST_WORKERS: Final = 64
+UNREADABLE: Final = re.compile(r"\s[#;]|[\r\n]")
+"""What starts a comment, or a new line, in the supervisor's configuration."""
 
 
 class StackBusy(KeepfitError):
@@ -70,8 +73,15 @@ def plan_stack(home: Path, projects: Path, wishes: Wishes) -> StackState:
     """
     folder = make_stack_folder(home)
     before = load_state(folder)
-    workers = _plan_workers(wishes, before.workers if before else None)
-    now = {"workers": workers, "checkout": find_checkout(), "projects": projects.resolve()}
+    on_cpu = before.cpu_workers if before and wishes.cpu_workers is None else wishes.cpu_workers
+    on_gpu = before.gpu_workers if before and wishes.gpu_workers is None else wishes.gpu_workers
+    now = {
+        "cpu_workers": on_cpu,
+        "gpu_workers": on_gpu,
+        "workers": _plan_workers(on_cpu, on_gpu),
+        "checkout": find_checkout(),
+        "projects": projects.resolve(),
+    }
     if before is None:
         identity = secrets.token_hex(6)
         made = {
@@ -93,9 +103,15 @@ def make_stack_folder(home: Path) -> Path:
     KeepfitError
         It belongs to another user.
     SettingsError
-        It cannot be made.
+        It cannot be made, or its name would be read as something else.
     """
     folder = stack_folder(home)
+    if UNREADABLE.search(str(folder)):
+        raise SettingsError(
+            f"KEEPFIT_HOME: expected no line break and no space before # or ; in {str(folder)!r}: "
+            "the supervisor's configuration would end there.",
+            remedy="Set KEEPFIT_HOME to another folder.",
+        )
     try:
         if folder.exists() and folder.stat().st_uid != os.geteuid():
             raise foreign(folder)
@@ -110,14 +126,9 @@ def make_stack_folder(home: Path) -> Path:
     return folder
 
 
-def _plan_workers(wishes: Wishes, before: tuple[Worker, ...] | None) -> tuple[Worker, ...]:
+def _plan_workers(cpu: int | None, gpu: int | None) -> tuple[Worker, ...]:
     gpus = find_gpus()
-    on_cpu, on_gpu = 1, len(gpus)
-    if before is not None:
-        on_cpu = sum(worker.gpu is None for worker in before)
-        on_gpu = len(before) - on_cpu
-    on_cpu = on_cpu if wishes.cpu_workers is None else wishes.cpu_workers
-    on_gpu = on_gpu if wishes.gpu_workers is None else wishes.gpu_workers
+    on_cpu, on_gpu = 1 if cpu is None else cpu, len(gpus) if gpu is None else gpu
     for option, number in (("--cpu-workers", on_cpu), ("--gpu-workers", on_gpu)):
         if not 0 <= number <= MOST_WORKERS:
             raise UsageError(f"{option}: expected a number from 0 to {MOST_WORKERS}, received {number}.")

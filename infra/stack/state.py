@@ -69,12 +69,17 @@ class Worker(Frozen):
 
 
 class StackState(Frozen):
-    """One stack. Two processes that read the same file see the same stack."""
+    """One stack. Two processes that read the same file see the same stack.
+
+    cpu_workers and gpu_workers are the numbers that somebody asked for; None: one for the CPU, one a GPU that is there.
+    """
 
     id: str
     ports: Ports
     credentials: Credentials = Field(default_factory=Credentials)
     workers: tuple[Worker, ...] = ()
+    cpu_workers: int | None = None
+    gpu_workers: int | None = None
     checkout: Path
     projects: Path
     runtime: Path

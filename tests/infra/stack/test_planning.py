@@ -5,16 +5,18 @@ import socket
 import ssl
 import stat
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
-from infra.errors import KeepfitError, UsageError
+from infra.errors import KeepfitError, SettingsError, UsageError
 from infra.stack import certificates, gpus
 from infra.stack.certificates import make_certificates, name_certificates
 from infra.stack.leftovers import differs, end_orphans
-from infra.stack.logs import hide_credentials, read_tail
+from infra.stack.logs import follow, hide_credentials, read_tail
 from infra.stack.orchestration import describe_worker, plan_workers
 from infra.stack.planning import LONGEST_RUNTIME, Wishes, check_ports, holding_stack, plan_stack
 from infra.stack.ports import GRPC_OFFSET, choose_ports, is_free
@@ -46,6 +48,42 @@ def test_a_second_plan_keeps_credentials_and_ports(tmp_path, state):
     assert [worker.name for worker in again.workers] == ["cpu-worker-1", "cpu-worker-2", "cpu-worker-3"]
     third = plan_stack(tmp_path, tmp_path / "projects", Wishes())
     assert third.workers == again.workers, "as last time where nothing else is asked for"
+
+
+def test_a_gpu_that_is_added_later_gets_its_worker_unless_a_number_was_asked_for(tmp_path, state, monkeypatch):
+    def count() -> int:
+        return sum(worker.gpu is not None for worker in plan_stack(tmp_path, tmp_path, Wishes()).workers)
+
+    monkeypatch.setattr(gpus, "_list_gpus", lambda: ("0", "1"))
+    assert count() == 2
+    plan_stack(tmp_path, tmp_path, Wishes(gpu_workers=1))
+    assert count() == 1
+
+
+@pytest.mark.parametrize("name", ["a #b", "a ;b", "a\nb"])
+def test_a_home_whose_name_the_supervisor_would_misread_is_refused(tmp_path, name):
+    with pytest.raises(SettingsError, match="KEEPFIT_HOME: expected no line break"):
+        plan_stack(tmp_path / name, tmp_path, Wishes())
+    assert not (tmp_path / name).exists()
+
+
+def test_a_log_is_followed_through_its_rotation_to_the_last_line(state):
+    state.logs.mkdir()
+    log = state.logs / "seaweed.log"
+    log.write_text("old\n")
+    lines = follow(state, "seaweed")
+
+    def rotate() -> None:
+        time.sleep(0.5)
+        with log.open("a") as file:
+            file.write("last of the first\n")
+        log.rename(log.with_suffix(".log.1"))
+        log.write_text("first of the second\n")
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(rotate)
+        assert [next(lines), next(lines)] == ["last of the first", "first of the second"]
+    lines.close()
 
 
 def test_new_ports_are_other_ports(tmp_path, state):
