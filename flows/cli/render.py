@@ -113,10 +113,10 @@ def number(value: float | None) -> str:
 
 
 def rows_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """Return a plain table; no cell is cut."""
+    """Return a plain table; no cell is cut, and the first of a row is never folded: it is its name."""
     table = _plain_table()
-    for name in columns:
-        table.add_column(name, overflow="fold")
+    for number, name in enumerate(columns):
+        table.add_column(name, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     return table
