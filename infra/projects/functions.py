@@ -163,7 +163,8 @@ def _open_package(folder: ProjectFolder) -> str:
     name, place = f"projects.{folder.name}", str(folder.path.resolve())
     state = (place, digest_code(folder))
     if getattr(sys.modules.get(name), "__keepfit__", None) != state:
-        for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+        # A list first: another thread may import meanwhile.
+        for loaded in [key for key in list(sys.modules) if key == name or key.startswith(f"{name}.")]:
             del sys.modules[loaded]
         package = ModuleType(name, f"The project {folder.name}.")
         package.__path__ = [place]

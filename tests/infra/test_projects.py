@@ -92,6 +92,24 @@ def test_edited_code_is_what_runs_even_at_the_same_size_and_time(tmp_path: Path)
     assert not list(folder.path.rglob("*.pyc"))
 
 
+def test_edited_code_is_taken_up_while_another_thread_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's own threads import lazily: sys.modules then grows under whoever walks it."""
+
+    class Late(str):
+        """The name of a module whose turn it is just when another one is imported."""
+
+        __slots__ = ()
+
+        def startswith(self, *_: object) -> bool:
+            monkeypatch.setitem(sys.modules, f"imported_meanwhile_{len(sys.modules)}", sys)
+            return False
+
+    monkeypatch.setitem(sys.modules, Late("imported_before"), sys)
+    for number in range(2):
+        folder = make_folder(tmp_path, data=f"def read():\n    return {number}\n")
+        assert load_function(folder, "data:read")() == number
+
+
 def test_projects_of_one_name_in_two_roots_never_mix(tmp_path: Path) -> None:
     first = make_folder(
         tmp_path / "a", data="from . import other\n\ndef read():\n    return other.N\n", other="N = 1\n"
