@@ -5,6 +5,7 @@ So no secret stands in the supervisor's configuration or on a command line.
 
 import os
 import pwd
+import signal
 import sys
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def launch(name: str) -> None:
 def become(program: Program) -> None:
     """Replace this process by the program, under its account."""
     environment = complete_environment(program)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where a shell ran `keepfit up &`; a worker needs it to stop
     os.umask(PRIVATE_UMASK)
     os.chdir(program.folder)
     if program.account is not None:
