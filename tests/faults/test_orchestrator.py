@@ -27,11 +27,12 @@ def running_again(place: FaultPlace) -> Iterator[None]:
 def test_without_its_server_a_run_ends_in_the_registry_and_prefect_learns_of_it_later(
     place: FaultPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iris = {"KEEPFIT_PROJECTS": place.environment["KEEPFIT_PROJECTS"], "PREFECT_CLIENT_MAX_RETRIES": "1"}
+    patience = {"PREFECT_CLIENT_MAX_RETRIES": "1"}  # as many tries as by default take a minute longer
+    iris = {"KEEPFIT_PROJECTS": place.environment["KEEPFIT_PROJECTS"], **patience}
     make_table(place, place.home / "projects")
     with (
         place.stopped_at("score.start", "run", "iris", anew=True, **iris) as finishing,
-        place.stopped_at("train.after_commit", "run", "table") as terminated,
+        place.stopped_at("train.after_commit", "run", "table", **patience) as terminated,
     ):
         place.prefect.kill()
         terminated.process.send_signal(signal.SIGTERM)
