@@ -8,25 +8,28 @@ from typing import Any, NamedTuple
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 from pydantic import AwareDatetime
 
 from flows.approval import ask_for_approval
 from flows.artifacts.history import publish_history
 from flows.artifacts.validation import publish_refused_data, publish_validation
 from flows.artifacts.verdict import publish_outcome
+from flows.brakes import ALARMS, count_gate, require_no_brake
 from flows.dispatch import train_where_asked
 from flows.forms import ProjectChoice, explained
 from flows.progress import showing_stages
 from flows.runs import OpenRun, finish, running
-from infra.errors import Conflict, DataError
+from infra.errors import Conflict, DataError, DuplicateTrigger, HeldBack
 from infra.settings import load_settings
 from tasks.contracts.champions import ChampionRef
 from tasks.contracts.data import Snapshot, SplitRef, ValidationReport
 from tasks.contracts.evaluation import EvaluationReport, Verdict
 from tasks.contracts.models import FitReport
+from tasks.contracts.project import ProjectSpec
 from tasks.contracts.release import Manifest, ReleaseOutcome, ReportRef, RunOutcome, VersionRef
 from tasks.contracts.runs import RunContext, Trigger
+from tasks.contracts.upkeep import GatePolicy
 from tasks.evaluation.steps import decide, evaluate
 from tasks.ingestion.steps import ingest
 from tasks.preparation.steps import split
@@ -76,10 +79,20 @@ def retrain(
     loaded = load_project(load_settings().projects, project)
     trigger = _with_window(trigger)
     parameters = {"as_of": as_of and as_of.isoformat(), "dry_run": dry_run}
-    with running(loaded, "retrain", trigger, as_of, parameters) as run, showing_stages(project):
-        outcome = _retrain(run, dry_run=dry_run)
-        outcome = outcome.model_copy(update={"seconds": time.perf_counter() - started})
-        finish(run, outcome)
+    by_alarm = trigger.kind in ALARMS and not dry_run
+    try:
+        with running(loaded, "retrain", trigger, as_of, parameters) as run, showing_stages(project):
+            if by_alarm:
+                require_no_brake(run)
+            outcome = _retrain(run, _choose_policy(loaded.spec, trigger), dry_run=dry_run)
+            outcome = outcome.model_copy(update={"seconds": time.perf_counter() - started})
+            finish(run, outcome)
+    except DuplicateTrigger as known:
+        return Completed(message=known.message, name="Answered")
+    except HeldBack as brake:
+        return Cancelled(message=str(brake), name="HeldBack")
+    if by_alarm:
+        count_gate(run, outcome)
     publish_outcome(outcome)
     if outcome.status == "released":
         publish_history(project)
@@ -97,14 +110,19 @@ def _with_window(trigger: Trigger) -> Trigger:
     return trigger.model_copy(update={"window": planned.isoformat()})
 
 
-def _retrain(run: OpenRun, *, dry_run: bool) -> RunOutcome:
+def _choose_policy(spec: ProjectSpec, trigger: Trigger) -> GatePolicy:
+    chosen: GatePolicy | None = getattr(spec.retraining.policies, trigger.kind)
+    return chosen or spec.gate.policy
+
+
+def _retrain(run: OpenRun, policy: GatePolicy, *, dry_run: bool) -> RunOutcome:
     context = run.context
     snapshot = ingest(context)
     with standing_by(wanted=snapshot.is_new):  # of known rows the ledger mostly knows the answers too
         validation = _validate(context, snapshot)
         parts = split(context, validation)
         fit = train_where_asked(context, parts, run.project.spec.compute)
-        return _judge_and_release(run, snapshot, validation, parts, fit, dry_run=dry_run)
+        return _judge_and_release(run, snapshot, validation, parts, fit, policy, dry_run=dry_run)
 
 
 def _validate(context: RunContext, snapshot: Snapshot) -> ValidationReport:
@@ -123,6 +141,7 @@ def _judge_and_release(
     validation: ValidationReport,
     parts: SplitRef,
     fit: FitReport,
+    policy: GatePolicy,
     *,
     dry_run: bool,
 ) -> RunOutcome:
@@ -132,7 +151,7 @@ def _judge_and_release(
         champion = find_champion(context.project)
         scored = score(context, parts, fit, champion)
         evaluation = evaluate(context, scored, fit)
-        verdict = decide(context, scored, fit, champion)
+        verdict = decide(context, scored, fit, champion, policy)
         outcome = Judged(run, champion, snapshot, fit, evaluation, verdict)
         if dry_run or verdict.policy == "unchanged":
             return outcome.unreleased(dry_run=dry_run)

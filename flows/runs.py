@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from flows.orchestrator import mark_crashed, name_flow_run
 from infra.actor import actor_name
-from infra.errors import KeepfitError, LeaseLost, RegistryUnavailable
+from infra.errors import HeldBack, KeepfitError, LeaseLost, RegistryUnavailable
 from infra.registry.holder import describe_process
 from infra.registry.records import FinalState, RunGrant
 from infra.workspace import Workspace, open_workspace
@@ -110,7 +110,8 @@ def _keep_lease(workspace: Workspace, grant: RunGrant, stop: threading.Event) ->
 
 
 def _fail(workspace: Workspace, grant: RunGrant, error: BaseException) -> None:
-    state: FinalState = "failed" if isinstance(error, Exception) else "cancelled"
+    # Nothing went wrong with a run that a brake holds back.
+    state: FinalState = "failed" if isinstance(error, Exception) and not isinstance(error, HeldBack) else "cancelled"
     text = error.message if isinstance(error, KeepfitError) else f"{type(error).__name__}: {error}"
     try:
         # What may pass by itself frees its trigger: the same event may start another run.

@@ -11,6 +11,7 @@ KeepfitError                      exit 1
 │   └── InsufficientData                   too few rows, one class, nothing to measure
 ├── GateRefused                   exit 4   HOLD or REJECT, where the caller asked with --strict
 ├── CheckCrashed                           a validation check failed to run (says nothing of the data)
+├── HeldBack                               a brake of the loop is on: cooldown, cap a day, breaker
 ├── TrainingFailed                         no usable model came out (NaN loss, diverged, out of memory)
 ├── DispatchFailed                         work sent to a pool did not come back
 │   └── NoWorker                           nobody serves the pool
@@ -95,6 +96,10 @@ class GateRefused(KeepfitError):
 
 
 class CheckCrashed(KeepfitError):
+    pass
+
+
+class HeldBack(KeepfitError):
     pass
 
 

@@ -6,6 +6,7 @@ from tasks.contracts.champions import ChampionRef
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, ScoredRows, Verdict
 from tasks.contracts.models import FitReport
 from tasks.contracts.runs import RunContext
+from tasks.contracts.upkeep import GatePolicy
 from tasks.policies import step
 from tasks.workbench import PNG, opened
 
@@ -34,8 +35,13 @@ def evaluate(run: RunContext, scored: ScoredRows, fit: FitReport) -> EvaluationR
 
 
 @step
-def decide(run: RunContext, scored: ScoredRows, fit: FitReport, champion: ChampionRef) -> Verdict:
-    """Return the gate's verdict; judging uses up the test rows a little, and that is counted."""
+def decide(
+    run: RunContext, scored: ScoredRows, fit: FitReport, champion: ChampionRef, policy: GatePolicy
+) -> Verdict:
+    """Return the gate's verdict; judging uses up the test rows a little, and that is counted.
+
+    `policy` is what this run's trigger asks for (`retraining.policies`, else `gate.policy`).
+    """
     from infra.registry.records import Fencing
     from tasks.evaluation import gate
     from tasks.evaluation.answers import read_answers
@@ -44,13 +50,14 @@ def decide(run: RunContext, scored: ScoredRows, fit: FitReport, champion: Champi
         fencing = Fencing(run.run_id, run.project, run.fence)
         uses = bench.registry.record_test_use(fencing, run.project, scored.test_digest, fit.chosen.content)
         table = read_answers(bench.read_frame(scored.answers), scored, bench.spec)
+        spec = bench.spec.model_copy(update={"gate": bench.spec.gate.model_copy(update={"policy": policy})})
         if champion.label is None:
             verdict = gate.decide_first(
-                bench.spec, table, scored, class_prior=fit.class_prior, champion_seq=champion.seq, test_uses=uses
+                spec, table, scored, class_prior=fit.class_prior, champion_seq=champion.seq, test_uses=uses
             )
         else:
             verdict = gate.decide(
-                bench.spec,
+                spec,
                 table,
                 scored,
                 champion_seq=champion.seq,
