@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema
 from infra.errors import UsageError
 from infra.projects import list_projects
 from infra.settings import Settings
-from tasks.contracts.project import Name
+from tasks.contracts.values import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -4,46 +4,18 @@ The descriptions below are what the JSON Schema, the editor's completion and the
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from tasks.contracts.frozen import Contract
-
-
-def _say(phrase: str) -> Any:
-    """What a pattern means in words: for editors and for our own messages."""
-    return Field(json_schema_extra={"patternErrorMessage": phrase})
+from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
+from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, say_pattern
 
 
 def _one_of(*keys: str) -> ConfigDict:
     """Say in the JSON Schema too that exactly one of these keys is given."""
     return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
-
-
-Name = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$"),
-    _say("a name: a lower-case letter, then up to 62 of a-z, 0-9, - and _"),
-]
-"""A name that is safe in a path, a URL and a table."""
-
-Reference = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z_][a-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$"),
-    _say("`module:function`, such as data:read for the function `read` in data.py"),
-]
-"""`module:function` in the project's own folder."""
-
-Variable = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
-    _say("the name of an environment variable, such as SALES_DATABASE_URL"),
-]
-
-Share = Annotated[float, Field(ge=0, le=1)]
-OpenShare = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
 
 
 class Sql(Contract):
@@ -125,11 +97,16 @@ class Split(Contract):
     seed: int = Field(42, description="Seed of the draw: the same rows and seed give the same split.")
     stratify: bool = Field(True, description="random only: keep the shares of the classes.")
     column: str | None = Field(None, description="ordered: the time or rank column; grouped: the group column.")
+    test_days: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="ordered by time: the last so many days are the test, instead of `test_share`."
+    )
 
     @model_validator(mode="after")
     def _column_where_needed(self) -> Self:
         if self.method != "random" and self.column is None:
             raise ValueError(f"split method {self.method!r} needs `column`")
+        if self.method != "ordered" and self.test_days is not None:
+            raise ValueError("test_days needs split method 'ordered'")
         return self
 
 
@@ -206,7 +183,7 @@ class Candidate(Contract):
         Annotated[
             str,
             StringConstraints(pattern=r"^sklearn(\.[a-z_]+)+\.[A-Z]\w*$"),
-            _say("the dotted path of a scikit-learn class, such as sklearn.linear_model.LogisticRegression"),
+            say_pattern("the dotted path of a scikit-learn class, such as sklearn.linear_model.LogisticRegression"),
         ]
         | None
     ) = Field(None, description="Dotted path of a scikit-learn estimator.")
@@ -278,7 +255,7 @@ class Evaluation(Contract):
 class Gate(Contract):
     """When a candidate may replace the champion."""
 
-    policy: Literal["superiority", "non_inferiority"] = Field(
+    policy: GatePolicy = Field(
         "superiority",
         description="superiority: better, with confidence; non_inferiority: not worse than `margin`, with confidence.",
     )
@@ -340,6 +317,7 @@ class ProjectSpec(Contract):
     time: str | None = Field(None, description="Column that says when a row happened.")
     validation: Validation = Field(Validation(), description="What happens with rows that break the contract.")
     split: Split = Field(Split(), description="How rows become training and test rows, before anything is fitted.")
+    training_rows: TrainingRows = Field(TrainingRows(), description="Which of the rows before the test rows train.")
     prepare: Preparation = Field(Preparation(), description="Imputation, scaling and encoding by type of column.")
     candidates: dict[Name, Candidate] = Field(
         min_length=1, description="The ways to make the model, by name; the simplest first."
@@ -348,6 +326,10 @@ class ProjectSpec(Contract):
     evaluation: Evaluation = Field(Evaluation(), description="What is measured on the test rows.")
     gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
     release: Release = Field(Release(), description="What happens with a candidate that the gate lets go.")
+    monitoring: Monitoring | None = Field(
+        None, description="How the model in use is watched; left out: it is not. Needs `row_id` and `time`."
+    )
+    retraining: Retraining = Field(Retraining(), description="What an alarm may start, and what stops it.")
     compute: Compute = Field(Compute(), description="What training runs on.")
     schedule: Schedule | None = Field(None, description="When retraining runs by itself; left out: only when asked.")
     seed: int = Field(0, description="Seed of everything that is random in training.")
@@ -362,6 +344,12 @@ class ProjectSpec(Contract):
                 raise ValueError(
                     f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
                 )
+        if self.monitoring and not (self.row_id and self.time):
+            raise ValueError(
+                "monitoring: needs `row_id` and `time`, to join labels by the one and to cut windows by the other"
+            )
+        if self.training_rows.keep != "all" and not self.time:
+            raise ValueError("training_rows: needs `time`, the column that says when a row happened")
         if not self.features:
             raise ValueError("no feature is left: every column is the target, an id or marked `feature: false`")
         return self

@@ -10,7 +10,7 @@ from tasks.contracts.data import Snapshot, SplitRef, ValidationReport
 from tasks.contracts.evaluation import Decision, EvaluationReport, Verdict
 from tasks.contracts.frozen import Contract
 from tasks.contracts.models import FitReport, ModelRef
-from tasks.contracts.project import Name
+from tasks.contracts.values import Name
 
 
 class CodeState(Contract):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from infra.artifacts.reference import ArtifactRef, Digest
 from tasks.contracts.frozen import Contract
-from tasks.contracts.project import Name
+from tasks.contracts.values import Name
 
 TriggerKind = Literal["operator", "schedule", "drift", "performance"]
 

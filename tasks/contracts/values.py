@@ -1,0 +1,35 @@
+"""Values that several sections of project.yaml take: names, references to functions, shares."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+
+def say_pattern(phrase: str) -> Any:
+    """What a pattern means in words: for editors and for our own messages."""
+    return Field(json_schema_extra={"patternErrorMessage": phrase})
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$"),
+    say_pattern("a name: a lower-case letter, then up to 62 of a-z, 0-9, - and _"),
+]
+"""A name that is safe in a path, a URL and a table."""
+
+Reference = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z_][a-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$"),
+    say_pattern("`module:function`, such as data:read for the function `read` in data.py"),
+]
+"""`module:function` in the project's own folder."""
+
+Variable = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
+    say_pattern("the name of an environment variable, such as SALES_DATABASE_URL"),
+]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
