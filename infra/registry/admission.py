@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from infra.errors import UsageError
 
@@ -47,6 +48,13 @@ def check_text(text: str, name: str, *, limit: int = TEXT_LIMIT, empty: bool = T
     if text != _encodable(text):
         raise UsageError(f"{name}: expected text without NUL and lone surrogates, received {text[:80]!r}.")
     return text
+
+
+def check_time(when: datetime, name: str) -> datetime:
+    """Return the time in UTC. Raises UsageError for a time without a zone."""
+    if when.tzinfo is None:
+        raise UsageError(f"{name}: expected a time with a zone, received {when.isoformat()!r}.", remedy="Add +00:00.")
+    return when.astimezone(UTC)
 
 
 def clip_text(text: str | None, limit: int = ERROR_LIMIT) -> str | None:

@@ -1,7 +1,7 @@
 """What may be asked of the registry. No question changes anything, and none needs a lease."""
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -9,11 +9,34 @@ from typing import Self
 from sqlalchemy import select
 
 from infra.artifacts.reference import ArtifactRef
-from infra.errors import UsageError
-from infra.registry import ledger, migration, refusals, releases, runs, versions
-from infra.registry.admission import check_digest, check_project, check_run_id
+from infra.registry import (
+    batches,
+    breakers,
+    labels,
+    ledger,
+    migration,
+    refusals,
+    releases,
+    runs,
+    versions,
+    window_reports,
+)
+from infra.registry.admission import check_digest, check_project, check_run_id, check_text, check_time
 from infra.registry.engine import Database
-from infra.registry.records import AuditRow, ChampionRow, Json, ReleaseRow, RunRow, RunState, StepRow, VersionRow
+from infra.registry.records import (
+    AuditRow,
+    BatchRow,
+    BreakerRow,
+    ChampionRow,
+    Json,
+    LabelDeliveryRow,
+    ReleaseRow,
+    RunRow,
+    RunState,
+    StepRow,
+    VersionRow,
+    WindowReportRow,
+)
 from infra.registry.schema import SCHEMA_VERSION, audit, columns_of
 
 BLOB_PAGE = 1_000
@@ -51,6 +74,11 @@ class RegistryReader:
         """Return one run. Raises UsageError when there is none of this id."""
         checked = check_run_id(run_id)
         return self._database.read(lambda tx: runs.find_run(tx, checked))
+
+    def started_by_alarm(self, project: str, limit: int = 100) -> list[RunRow]:
+        """Return the newest runs that drift or worse figures started, newest first: what the brakes look at."""
+        name = check_project(project)
+        return self._database.read(lambda tx: runs.list_runs(tx, name, limit, None, kinds=runs.ALARMS))
 
     # The ledger of steps
 
@@ -104,15 +132,45 @@ class RegistryReader:
 
     def champion_at(self, project: str, when: datetime) -> ReleaseRow | None:
         """Return the release that was in force at an aware time, None before the first."""
-        name = check_project(project)
-        if when.tzinfo is None:
-            raise UsageError(f"when: expected a time with a zone, received {when.isoformat()!r}.", remedy="Add +00:00.")
-        return self._database.read(lambda tx: releases.find_champion_at(tx, name, when.astimezone(UTC)))
+        name, moment = check_project(project), check_time(when, "when")
+        return self._database.read(lambda tx: releases.find_champion_at(tx, name, moment))
 
     def refusal(self, project: str, number: int) -> AuditRow | None:
         """Return by whom, why and on which evidence a version was refused; None where it was not."""
         name = check_project(project)
         return self._database.read(lambda tx: refusals.find_refusal(tx, name, number))
+
+    # Monitoring
+
+    def batch(self, project: str, window: str) -> BatchRow | None:
+        """Return the scored batch of a window, None where there is none."""
+        name, checked = check_project(project), check_text(window, "window", limit=100)
+        return self._database.read(lambda tx: batches.find_batch(tx, name, checked))
+
+    def batches(self, project: str) -> list[BatchRow]:
+        """Return the scored batches by the start of their windows."""
+        name = check_project(project)
+        return self._database.read(lambda tx: batches.list_batches(tx, name))
+
+    def label_deliveries(self, project: str, until: datetime | None = None) -> list[LabelDeliveryRow]:
+        """Return the deliveries of labels in the order in which they came; with `until` those known by then."""
+        name, moment = check_project(project), None if until is None else check_time(until, "until")
+        return self._database.read(lambda tx: labels.list_deliveries(tx, name, moment))
+
+    def window_reports(self, project: str, limit: int = 100) -> list[WindowReportRow]:
+        """Return the newest reports on windows, newest first."""
+        name = check_project(project)
+        return self._database.read(lambda tx: window_reports.list_window_reports(tx, name, limit))
+
+    def breaker(self, project: str) -> BreakerRow | None:
+        """Return the newest move of the breaker, None before the first: then it is closed."""
+        name = check_project(project)
+        return self._database.read(lambda tx: breakers.find_breaker(tx, name))
+
+    def breaker_moves(self, project: str) -> list[BreakerRow]:
+        """Return every move of the breaker, the first one first."""
+        name = check_project(project)
+        return self._database.read(lambda tx: breakers.list_breaker_moves(tx, name))
 
     # Blobs, audit, health
 

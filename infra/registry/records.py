@@ -13,6 +13,7 @@ from infra.artifacts.reference import ArtifactRef, Digest
 RunState = Literal["running", "completed", "failed", "cancelled", "crashed"]
 FinalState = Literal["completed", "failed", "cancelled"]
 ReleaseKind = Literal["promote", "rollback"]
+BreakerState = Literal["open", "closed"]
 Json = dict[str, JsonValue]
 
 
@@ -124,6 +125,79 @@ class ReleaseRow(Record):
     evidence: Json
     at: datetime
     until: datetime | None = None
+
+
+class BatchRow(Record):
+    """The scored rows of a window. `rows` were scored and `quarantined_rows` set aside: together all that came in.
+
+    `snapshot` is the content digest of the rows in `rows_blob`; `key` that of all rows as they came in. `findings` is
+    what validation said of them.
+    """
+
+    project: str
+    window: str
+    start: datetime
+    end: datetime
+    version: int
+    key: Digest
+    snapshot: Digest
+    rows_blob: ArtifactRef
+    predictions_blob: ArtifactRef
+    quarantine_blob: ArtifactRef | None
+    rows: int
+    quarantined_rows: int
+    findings: Json
+    as_of: datetime
+    scored_at: datetime
+    actor: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.project}/{self.window}"
+
+    @property
+    def model(self) -> str:
+        return f"{self.project}@{self.version}"
+
+
+class LabelDeliveryRow(Record):
+    """Labels as they came in once; `id` counts up, `known_at` is when the world knew them."""
+
+    id: int
+    project: str
+    digest: Digest
+    blob: ArtifactRef
+    rows: int
+    known_at: datetime
+    delivered_at: datetime
+    actor: str
+
+
+class WindowReportRow(Record):
+    """What monitoring said of a window as of a time; `alarm` is None where it could not be told."""
+
+    id: int
+    project: str
+    window: str
+    as_of: datetime
+    version: int | None
+    status: str
+    alarm: bool | None
+    evidence: Json
+    page: Digest | None
+    at: datetime
+
+
+class BreakerRow(Record):
+    """One move of the breaker; while it is open no alarm retrains. `seq` counts 1, 2, 3, … a project."""
+
+    project: str
+    seq: int
+    state: BreakerState
+    why: str
+    actor: str
+    evidence: Json
+    at: datetime
 
 
 class AuditRow(Record):

@@ -1,5 +1,6 @@
 """Runs: begun under a lease, one effective run a trigger key, and ended in the transaction that frees the lease."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from infra.registry.leases import (
 )
 from infra.registry.records import Fencing, FinalState, Holder, Json, RunGrant, RunRow, RunState
 from infra.registry.schema import columns_of, run
+
+ALARMS = ("drift", "performance")
+"""Kinds of triggers that nobody pulled."""
 
 
 class RunRequest(NamedTuple):
@@ -141,11 +145,15 @@ def find_run(tx: Transaction, run_id: str) -> RunRow:
     return RunRow.model_validate(dict(found))
 
 
-def list_runs(tx: Transaction, project: str | None, limit: int, state: RunState | None) -> list[RunRow]:
-    """Return the newest runs, newest first; of a project and in a state where these are given."""
+def list_runs(
+    tx: Transaction, project: str | None, limit: int, state: RunState | None, kinds: Collection[str] = ()
+) -> list[RunRow]:
+    """Return the newest runs, newest first; of a project, in a state, of kinds of trigger where these are given."""
     query = select(*columns_of(run, RunRow)).order_by(run.c.started_at.desc(), run.c.fence.desc()).limit(limit)
     if project is not None:
         query = query.where(run.c.project == project)
     if state is not None:
         query = query.where(run.c.state == state)
+    if kinds:
+        query = query.where(run.c.trigger_kind.in_(kinds))
     return [RunRow.model_validate(dict(row)) for row in tx.execute(query).mappings()]

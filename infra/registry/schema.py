@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 from infra.registry.admission import encode_json
 
-SCHEMA_VERSION: Final = "0001"
+SCHEMA_VERSION: Final = "0002"
 """The newest revision in `migrations/versions`, kept here so that opening a current registry need not load Alembic."""
 
 VERSION_TABLE: Final = "keepfit_schema"
@@ -215,6 +216,77 @@ audit = Table(
     Column("subject", String, nullable=False),
     Column("detail", CanonicalJson, nullable=False),
     Index(None, "project", "id"),
+)
+
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("window", String, primary_key=True),
+    Column("start", UtcDateTime, nullable=False),
+    Column("end", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("key", String, nullable=False),
+    Column("snapshot", String, nullable=False),
+    Column("rows_blob", String, ForeignKey("blob.digest"), nullable=False),
+    Column("predictions_blob", String, ForeignKey("blob.digest"), nullable=False),
+    Column("quarantine_blob", String, ForeignKey("blob.digest")),
+    Column("rows", BigInteger, nullable=False),
+    Column("quarantined_rows", BigInteger, nullable=False),
+    Column("findings", CanonicalJson, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("scored_at", UtcDateTime, nullable=False),
+    Column("actor", String, nullable=False),
+    ForeignKeyConstraint(["project", "version"], ["model_version.project", "model_version.number"]),
+    Index(None, "project", "start"),
+)
+
+label_delivery = Table(
+    "label_delivery",
+    metadata,
+    # The order of the deliveries: of two labels known at one time, the later delivery's counts.
+    Column("id", Counter, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("blob", String, ForeignKey("blob.digest"), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("known_at", UtcDateTime, nullable=False),
+    Column("delivered_at", UtcDateTime, nullable=False),
+    Column("actor", String, nullable=False),
+    UniqueConstraint("project", "digest"),
+)
+
+window_report = Table(
+    "window_report",
+    metadata,
+    Column("id", Counter, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("window", String, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("version", Integer),
+    Column("status", String, nullable=False),
+    Column("alarm", Boolean),
+    Column("evidence", CanonicalJson, nullable=False),
+    Column("page", String, ForeignKey("blob.digest")),
+    Column("at", UtcDateTime, nullable=False),
+    UniqueConstraint("project", "window", "as_of"),
+    ForeignKeyConstraint(["project", "version"], ["model_version.project", "model_version.number"]),
+)
+
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("request", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("evidence", CanonicalJson, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    UniqueConstraint("request"),
+    CheckConstraint("state IN ('open', 'closed')", name="state"),
 )
 
 
