@@ -26,7 +26,6 @@ from tasks.contracts.champions import ChampionRef
 from tasks.contracts.data import Snapshot, SplitRef, ValidationReport
 from tasks.contracts.evaluation import EvaluationReport, Verdict
 from tasks.contracts.models import FitReport
-from tasks.contracts.project import ProjectSpec
 from tasks.contracts.release import Manifest, ReleaseOutcome, ReportRef, RunOutcome, VersionRef
 from tasks.contracts.runs import RunContext, Trigger
 from tasks.contracts.upkeep import GatePolicy
@@ -84,7 +83,7 @@ def retrain(
         with running(loaded, "retrain", trigger, as_of, parameters) as run, showing_stages(project):
             if by_alarm:
                 require_no_brake(run)
-            outcome = _retrain(run, _choose_policy(loaded.spec, trigger), dry_run=dry_run)
+            outcome = _retrain(run, dry_run=dry_run)
             outcome = outcome.model_copy(update={"seconds": time.perf_counter() - started})
             finish(run, outcome)
     except DuplicateTrigger as known:
@@ -110,19 +109,20 @@ def _with_window(trigger: Trigger) -> Trigger:
     return trigger.model_copy(update={"window": planned.isoformat()})
 
 
-def _choose_policy(spec: ProjectSpec, trigger: Trigger) -> GatePolicy:
-    chosen: GatePolicy | None = getattr(spec.retraining.policies, trigger.kind)
+def _choose_policy(run: OpenRun) -> GatePolicy:
+    spec = run.project.spec
+    chosen: GatePolicy | None = getattr(spec.retraining.policies, run.trigger.kind)
     return chosen or spec.gate.policy
 
 
-def _retrain(run: OpenRun, policy: GatePolicy, *, dry_run: bool) -> RunOutcome:
+def _retrain(run: OpenRun, *, dry_run: bool) -> RunOutcome:
     context = run.context
     snapshot = ingest(context)
     with standing_by(wanted=snapshot.is_new):  # of known rows the ledger mostly knows the answers too
         validation = _validate(context, snapshot)
         parts = split(context, validation)
         fit = train_where_asked(context, parts, run.project.spec.compute)
-        return _judge_and_release(run, snapshot, validation, parts, fit, policy, dry_run=dry_run)
+        return _judge_and_release(run, snapshot, validation, parts, fit, dry_run=dry_run)
 
 
 def _validate(context: RunContext, snapshot: Snapshot) -> ValidationReport:
@@ -141,7 +141,6 @@ def _judge_and_release(
     validation: ValidationReport,
     parts: SplitRef,
     fit: FitReport,
-    policy: GatePolicy,
     *,
     dry_run: bool,
 ) -> RunOutcome:
@@ -151,7 +150,7 @@ def _judge_and_release(
         champion = find_champion(context.project)
         scored = score(context, parts, fit, champion)
         evaluation = evaluate(context, scored, fit)
-        verdict = decide(context, scored, fit, champion, policy)
+        verdict = decide(context, scored, fit, champion, _choose_policy(run))
         outcome = Judged(run, champion, snapshot, fit, evaluation, verdict)
         if dry_run or verdict.policy == "unchanged":
             return outcome.unreleased(dry_run=dry_run)

@@ -30,6 +30,7 @@ class OpenRun(NamedTuple):
     context: RunContext
     grant: RunGrant
     project: LoadedProject
+    trigger: Trigger
     ended: threading.Event
 
 
@@ -66,7 +67,7 @@ def running(
             code=project.code,
             as_of=as_of or datetime.now(UTC),
         )
-        yield OpenRun(context, grant, project, stop)
+        yield OpenRun(context, grant, project, trigger, stop)
     except BaseException as error:
         _fail(workspace, grant, error)
         raise

@@ -35,9 +35,7 @@ def evaluate(run: RunContext, scored: ScoredRows, fit: FitReport) -> EvaluationR
 
 
 @step
-def decide(
-    run: RunContext, scored: ScoredRows, fit: FitReport, champion: ChampionRef, policy: GatePolicy
-) -> Verdict:
+def decide(run: RunContext, scored: ScoredRows, fit: FitReport, champion: ChampionRef, policy: GatePolicy) -> Verdict:
     """Return the gate's verdict; judging uses up the test rows a little, and that is counted.
 
     `policy` is what this run's trigger asks for (`retraining.policies`, else `gate.policy`).
