@@ -179,8 +179,9 @@ def count_windows(
     project: str, deliveries: "Sequence[Delivery]", as_of: datetime, delay: timedelta
 ) -> "Iterator[tuple[BatchRow, set[str], tuple[int, int, int]]]":
     """Yield each batch with the ids of its rows and how many are scored, due and matured. One batch in memory at a time."""
-    from tasks.maturity import ROW_ID, TIME, count_matured, join_labels  # noqa: PLC0415  brings pandas
+    from tasks.maturity import ROW_ID, TIME, count_matured, join_known, latest_labels  # noqa: PLC0415  brings pandas
 
+    known = latest_labels(deliveries, as_of)
     for batch in open_workspace().registry.batches(project):
         table = read_frame(batch.predictions_blob, f"{batch.label}: its predictions", (ROW_ID, TIME))
-        yield batch, set(table[ROW_ID]), count_matured(join_labels(table, deliveries, as_of, delay))
+        yield batch, set(table[ROW_ID]), count_matured(join_known(table, known, as_of, delay))

@@ -57,8 +57,12 @@ def join_labels(
     delay
         From a row's time until its label is due.
     """
+    return join_known(predictions, latest_labels(deliveries, as_of), as_of, delay)
+
+
+def join_known(predictions: pd.DataFrame, known: "pd.Series[Any]", as_of: datetime, delay: timedelta) -> pd.DataFrame:
+    """Do as `join_labels` with what `latest_labels` returned for the same time: where several windows are joined."""
     due = predictions[TIME] + delay <= pd.Timestamp(as_of)
-    known = latest_labels(deliveries, as_of)
     # Not `map`: that turns whole numbers with gaps into floats.
     truth = known.reindex(predictions[ROW_ID]).set_axis(predictions.index)
     return predictions.assign(**{TRUTH: truth.where(due), DUE: due.astype(bool)})
