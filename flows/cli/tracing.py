@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from flows.cli.render import console, number
-from tasks.tracing import Trace, trace_prediction
+from tasks.release.tracing import Trace, trace_prediction
 
 
 def show_trace(text: str, *, as_json: bool) -> None:
@@ -23,21 +23,26 @@ def show_trace(text: str, *, as_json: bool) -> None:
     console.print(str(trace.id), style="bold", soft_wrap=True)
     for part, values in facts.items():
         for place, (name, value) in enumerate(values.items()):
-            console.print(f"  {part if place == 0 else '':<10} {name:<16} {value}", soft_wrap=True)
+            console.print(f"  {part if place == 0 else '':<10} {name:<16} {_say(value)}", soft_wrap=True)
     console.print(f"  evidence   keepfit show {trace.batch.model}   ·   keepfit lineage {trace.batch.model}")
+
+
+def _say(value: object) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{name} {number(share)}" for name, share in value.items()) or "none"
 
 
 def describe_trace(trace: Trace) -> dict[str, dict[str, Any]]:
     """Return the facts in the order in which one reads them, ready for JSON."""
     batch, made, verdict = trace.batch, trace.version.manifest, trace.version.verdict
     checks = ", ".join(f"{check.name} {check.status}" for check in verdict.checks)
-    scores = ", ".join(f"{name} {number(value)}" for name, value in trace.probabilities.items())
     return {
         "prediction": {
             "row": trace.id.row,
             "time": trace.time,
             "answer": trace.prediction,
-            **({"probabilities": scores} if scores else {}),
+            "probabilities": trace.probabilities,
         },
         "batch": {
             "window": f"{batch.window} ({batch.start:%Y-%m-%d %H:%M} up to {batch.end:%Y-%m-%d %H:%M} UTC)",
