@@ -14,6 +14,10 @@ STEPS = ("ingest", "validate", "split", "train", "score", "evaluate", "decide", 
 
 POINTS = (
     *(f"{step}.{place}" for step in STEPS for place in ("start", "before_commit", "after_commit")),
+    "batch.before_commit",
+    "batch.after_commit",
+    "labels.before_commit",
+    "labels.after_commit",
     "release.in_transaction",
     "store.before_publish",
 )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flows.cli.render import console, fail_after_answer, rows_table
 from infra.artifacts.reference import ArtifactRef
-from infra.errors import KeepfitError
+from infra.errors import KeepfitError, name_values
 from infra.projects import list_projects
 from infra.settings import load_settings
 from infra.workspace import open_workspace
@@ -19,6 +19,8 @@ from tasks.release.stored import find_version
 
 FLOORS = {"keras": (3, 15, 1), "skops": (0, 13), "prefect": (3, 6, 25)}
 """Earlier versions have known holes (docs/security.md)."""
+
+MANY = 100_000
 
 
 class Finding(NamedTuple):
@@ -132,6 +134,36 @@ def _probe_blobs() -> Iterator[Finding]:
     yield Finding("blobs", not missing, detail, "Restore the store to the time of the database, or later.")
 
 
+def _probe_batches() -> Iterator[Finding]:
+    """Look for batches and labels whose bytes are gone: they are named here, and refused wherever they are asked for."""
+    workspace = open_workspace()
+    stored = {blob.digest for blob in workspace.store.list_blobs()}
+    for project in workspace.registry.projects():
+        named = _name_kept(project)
+        if not named:
+            continue
+        gone = [name for name, digests in named if not digests <= stored]
+        detail = f"{len(named)} batches, deliveries of labels and reports, {len(gone)} with bytes missing"
+        detail += f": {name_values(gone)}" if gone else ""
+        yield Finding(
+            f"batches {project}", not gone, detail, "Restore the store to the time of the database, or later."
+        )
+
+
+def _name_kept(project: str) -> list[tuple[str, set[str]]]:
+    """Return what monitoring kept of a project, each in words, with the digests of its blobs."""
+    registry = open_workspace().registry
+    named = []
+    for batch in registry.batches(project):
+        refs = (batch.rows_blob, batch.predictions_blob, batch.quarantine_blob)
+        named.append((f"batch {batch.window}", {ref.digest for ref in refs if ref is not None}))
+    for labels in registry.label_deliveries(project):
+        named.append((f"labels known at {labels.known_at:%Y-%m-%d %H:%M}", {labels.blob.digest}))
+    for report in registry.window_reports(project, limit=MANY):
+        named.append((f"report on {report.window}", {report.page} if report.page else set()))
+    return named
+
+
 PROBES: tuple[Callable[[], Iterator[Finding]], ...] = (
     _probe_python,
     _probe_packages,
@@ -141,4 +173,5 @@ PROBES: tuple[Callable[[], Iterator[Finding]], ...] = (
     _probe_projects,
     _probe_champions,
     _probe_blobs,
+    _probe_batches,
 )

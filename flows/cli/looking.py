@@ -10,13 +10,16 @@ from flows.cli.render import console, print_figures, print_verdict, rows_table
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import SpecError
 from infra.projects import list_projects
-from infra.registry.records import ReleaseRow
+from infra.registry.records import BreakerRow, ReleaseRow, WindowReportRow
 from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.contracts.models import FitReport
 from tasks.project import load_project
 from tasks.release.approval import find_refusals, find_waiting
 from tasks.release.stored import StoredVersion, find_version
+
+SHOWN_WINDOWS = 12
+"""The newest of the windows that monitoring reported on."""
 
 
 def list_all(*, as_json: bool) -> None:
@@ -132,6 +135,28 @@ def show_history(project: str, at: datetime | None = None, *, as_json: bool) -> 
         console.print(
             f"Refused: {project}@{number}, {row.at:%Y-%m-%d %H:%M} by {row.actor}: {row.detail['why']}", soft_wrap=True
         )
+    _print_breaker(registry.breaker(project))
+    _print_windows(registry.window_reports(project, limit=SHOWN_WINDOWS))
+
+
+def _print_breaker(row: BreakerRow | None) -> None:
+    if row is not None:
+        means = "no alarm retrains" if row.state == "open" else "alarms retrain"
+        since = f"{row.at:%Y-%m-%d %H:%M}"
+        console.print(f"Breaker: {row.state} since {since} by {row.actor}, {means}: {row.why}", soft_wrap=True)
+
+
+def _print_windows(reports: Sequence[WindowReportRow]) -> None:
+    if not reports:
+        return
+    rows = []
+    for row in reports:
+        alarm = {True: "alarm", False: "", None: "not to be told"}[row.alarm]
+        version = f"{row.project}@{row.version}" if row.version else ""
+        reasons = row.evidence.get("reasons")
+        why = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
+        rows.append((row.window, row.status, alarm, version, f"{row.as_of:%Y-%m-%d %H:%M}", why))
+    console.print(rows_table(("window", "status", "", "champion", "as of (UTC)", "why"), rows))
 
 
 def _print_champion_at(project: str, at: datetime, row: ReleaseRow | None, *, as_json: bool) -> None:

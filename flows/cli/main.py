@@ -5,14 +5,15 @@ import os
 import signal
 import sys
 import traceback
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from infra.errors import KeepfitError, UsageError
+from flows.cli import watching
+from flows.cli.options import AsJson, Project, Version, Why, parse_time
+from infra.errors import KeepfitError
 
 app = typer.Typer(
     name="keepfit",
@@ -29,11 +30,6 @@ START, LOOK, ACT, STACK, SERVER = "Every day", "Look", "Operate", "Production st
 
 OF_THE_STACK = ("up", "down", "status", "logs")
 """Every other command uses the running stack of its KEEPFIT_HOME by itself."""
-
-Project = Annotated[str, typer.Argument(help="Name of a folder under projects/.", show_default=False)]
-Version = Annotated[str, typer.Argument(help="A version, e.g. iris@7.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Why = Annotated[str, typer.Option("--why", help="The reason; kept for ever.", show_default=False)]
 
 
 @app.callback()
@@ -93,6 +89,10 @@ def predict(
     predict_file(project, file, output, as_json=as_json)
 
 
+app.command(rich_help_panel=START)(watching.score)
+app.command(rich_help_panel=START)(watching.labels)
+
+
 @app.command(rich_help_panel=START)
 def projects(as_json: AsJson = False) -> None:
     """List the projects, each with its champion."""
@@ -150,6 +150,9 @@ def lineage(version: Version, as_json: AsJson = False) -> None:
     from flows.cli.looking import show_lineage
 
     show_lineage(version, as_json=as_json)
+
+
+app.command(rich_help_panel=LOOK)(watching.trace)
 
 
 @app.command(rich_help_panel=ACT)
@@ -321,19 +324,6 @@ def logs(
     from flows.cli.stack import show_logs
 
     show_logs(name, lines=lines, keep_following=follow)
-
-
-def parse_time(text: str | None, option: str) -> datetime | None:
-    """Return the time that an option names, in UTC."""
-    if text is None:
-        return None
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"{option}: expected a time such as 2013-07-01 or 2013-07-01T06:00, received {text!r}."
-        ) from None
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 class Stopped(BaseException):

@@ -42,7 +42,7 @@ def add_batch(tx: Transaction, request: BatchRequest) -> BatchRow:
     if there is None and _insert(tx, request):
         return _require_batch(tx, request)
     there = there or _require_batch(tx, request)
-    if there.key == request.key:
+    if there.key == request.key and (there.rows or not request.rows):
         return there
     if there.rows:
         raise UsageError(
@@ -80,7 +80,7 @@ def _insert(tx: Transaction, request: BatchRequest) -> bool:
 def _replace(tx: Transaction, there: BatchRow, request: BatchRequest) -> None:
     """Put the mended rows where nothing could be scored; what was set aside stays known, and in the audit."""
     values = _values(tx, request)
-    same = (batch.c.project == there.project) & (batch.c.window == there.window) & (batch.c.key == there.key)
+    same = (batch.c.project == there.project) & (batch.c.window == there.window) & (batch.c.rows == 0)
     if tx.execute(update(batch).where(same).values(values)).rowcount != 1:
         raise UsageError(f"{there.label}: somebody scored this window at the same moment.", remedy="Look at it again.")
     _note(tx, "batch.replace", request, before=there.key, set_aside=there.quarantined_rows)

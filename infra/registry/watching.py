@@ -39,7 +39,7 @@ class WatchingRegistry(RegistryReader):
     ) -> BatchRow:
         """Return the window's batch: the same content twice is one batch, and the second gets the first one's row.
 
-        A batch of which no row could be scored gives way to another content: the mended rows of its window.
+        A batch of which no row could be scored gives way to one of which some can: mended rows, or a mended contract.
 
         Parameters
         ----------

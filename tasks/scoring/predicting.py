@@ -44,10 +44,15 @@ def predict_rows(
     answers = pd.DataFrame(index=range(len(rows)))
     if spec.row_id and spec.row_id in rows.columns:
         answers[spec.row_id] = rows[spec.row_id].to_numpy()
+    given = answer_rows(model, features).set_axis(answers.index)
+    return pd.concat([answers, given], axis=1).assign(version=version)
+
+
+def answer_rows(model: Any, features: pd.DataFrame) -> pd.DataFrame:
+    """Return what the model answers to each row: `prediction`, and `p_<class>` where it gives probabilities."""
     # What the gate judged: a model with a threshold of its own does not answer the most probable class.
-    answers["prediction"] = model.predict(features)
+    columns = {"prediction": model.predict(features)}
     if model.classes:
         scores = model.predict_proba(features)
-        for place, name in enumerate(model.classes):
-            answers[f"p_{name}"] = scores[:, place]
-    return answers.assign(version=version)
+        columns |= {f"p_{name}": scores[:, place] for place, name in enumerate(model.classes)}
+    return pd.DataFrame(columns)

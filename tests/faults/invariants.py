@@ -32,6 +32,8 @@ Row = dict[str, Any]
 
 BLOB_NAME = re.compile(r"sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 TABLES = ("run", "lease", "step", "blob", "model_version", "verdict", "test_use", "champion", "release", "audit")
+TABLES += ("batch", "label_delivery", "window_report", "breaker")
+BATCH_BLOBS = ("rows_blob", "predictions_blob", "quarantine_blob")
 END_ACTION = {state: f"run.{state}" for state in ("completed", "failed", "cancelled")} | {"crashed": "run.crash"}
 
 
@@ -64,8 +66,8 @@ def check_invariants(place: FaultPlace) -> None:
         one_effective_run_a_trigger,
         no_version_is_half_there,
         no_dead_run_counts_as_running,
-        no_row_is_lost,
         every_change_has_its_audit_row,
+        no_row_is_lost,
         no_secret_is_anywhere,
     ):
         hold(world)
@@ -118,6 +120,9 @@ def every_known_blob_is_there(world: World) -> None:
         assert len(content) == size_bytes, f"I2: {digest} is known with {size_bytes} bytes, there are {len(content)}"
     named = {digest for row in world.tables["step"] for digest in row["blobs"]}
     named |= {row["manifest"] for row in world.tables["model_version"]}
+    named |= {row[name] for row in world.tables["batch"] for name in BATCH_BLOBS if row[name]}
+    named |= {row["blob"] for row in world.tables["label_delivery"]}
+    named |= {row["page"] for row in world.tables["window_report"] if row["page"]}
     assert named <= set(known), f"I2: {sorted(named - set(known))} are named, but not known"
 
 
@@ -170,9 +175,21 @@ def every_change_has_its_audit_row(world: World) -> None:
     made += Counter(("step.commit", row["key"]) for row in world.tables["step"])
     made += Counter(("version.register", f"{row['project']}@{row['number']}") for row in world.tables["model_version"])
     made += Counter((f"release.{row['kind']}", f"{row['project']}@{row['version']}") for row in world.tables["release"])
-    told = {action for action, _ in made} | set(END_ACTION.values())
+    # A batch that was set aside whole was added once and may have been replaced; what stands is one of these.
+    batches = {f"{row['project']}/{row['window']}" for row in world.tables["batch"]}
+    made += Counter(("batch.add", label) for label in batches)
+    made += Counter(("labels.add", row["digest"]) for row in world.tables["label_delivery"])
+    reports = (f"{row['project']}/{row['window']}" for row in world.tables["window_report"])
+    made += Counter(("window.report", label) for label in reports)
+    moves = world.tables["breaker"]
+    made += Counter((BREAKER_ACTION[row["state"]], f"{row['project']}#{row['seq']}") for row in moves)
+    told = {action for action, _ in made} | set(END_ACTION.values()) | NOTED_OF_MONITORING
     noted = Counter({what: count for what, count in noted.items() if what[0] in told})
     assert noted == made, f"I4: changed, but not noted: {made - noted}; noted, but not changed: {noted - made}"
+
+
+NOTED_OF_MONITORING = {"batch.add", "labels.add", "window.report", "breaker.open", "breaker.close"}
+BREAKER_ACTION = {"open": "breaker.open", "closed": "breaker.close"}
 
 
 def no_version_is_half_there(world: World) -> None:
@@ -213,6 +230,12 @@ def no_row_is_lost(world: World) -> None:
         said = (validation.accepted_rows, validation.quarantined_rows)
         assert said == (accepted, aside), f"I7: {said} rows were said to be accepted and set aside"
         assert manifest.split.train_rows + manifest.split.test_rows == accepted, "I7: the split lost rows"
+    for batch in world.tables["batch"]:
+        said = (batch["rows"], batch["rows"], batch["quarantined_rows"])
+        found = tuple(_count_rows(world, batch[name]) if batch[name] else 0 for name in BATCH_BLOBS)
+        assert found == said, f"I7: {batch['window']}: {said} rows, predictions and rows set aside; found {found}"
+    for labels in world.tables["label_delivery"]:
+        assert _count_rows(world, labels["blob"]) == labels["rows"], "I7: a delivery of labels lost rows"
 
 
 def _count_rows(world: World, digest: str) -> int:

@@ -88,6 +88,14 @@ RUN_AGAIN = (
 )
 TAKE_LEASE = "UPDATE lease SET run_id = (SELECT run_id FROM run), expires_at = now() + interval '{seconds} seconds'"
 RUNNING = "UPDATE run SET state = 'running', ended_at = NULL"
+BATCH = (
+    "INSERT INTO batch SELECT project, 'w', now(), now() + interval '1 day', number, content, content, {blob}, {blob}, NULL,"
+    " {rows}, 0, '{{}}', now(), now(), 'x' FROM model_version"
+)
+BATCH_NOTED = "INSERT INTO audit SELECT max(id) + 1, now(), 'x', 'batch.add', 'iris', 'iris/w', '{}' FROM audit"
+SNAPSHOT = "(SELECT digest FROM blob WHERE media_type LIKE '%parquet' ORDER BY size_bytes DESC LIMIT 1)"
+LABELS_NOTED = "INSERT INTO audit SELECT max(id) + 1, now(), 'x', 'labels.add', 'iris', 'w', '{}' FROM audit"
+REPORT = "INSERT INTO window_report SELECT 1, project, 'w', now(), number, 'FINE', false, '{}', NULL, now() FROM model_version"
 ROWS = {
     "no evidence of the gate": ("I1", "UPDATE verdict SET evidence = '{}'"),
     "no evidence of the release": ("I1", "UPDATE release SET evidence = '{}'"),
@@ -110,6 +118,24 @@ ROWS = {
     "no audit row of a version": ("I4", "DELETE FROM audit WHERE action = 'version.register'"),
     "no audit row of a release": ("I4", "DELETE FROM audit WHERE action = 'release.promote'"),
     "an audit row of nothing": ("I4", "UPDATE audit SET subject = 'iris@2' WHERE action = 'release.promote'"),
+    "no audit row of a batch": ("I4", BATCH.format(blob=SNAPSHOT, rows=1)),
+    "no audit row of labels": (
+        "I4",
+        f"INSERT INTO label_delivery SELECT 1, 'iris', 'w', {SNAPSHOT}, 1, now(), now(), 'x'",
+    ),
+    "no audit row of a report": ("I4", REPORT),
+    "no audit row of the breaker": ("I4", "INSERT INTO breaker VALUES ('iris', 1, 'r', 'open', 'w', 'x', '{}', now())"),
+    "a batch of unknown blobs": ("I2", BATCH.format(blob=f"'{'0' * 64}'", rows=1)),
+    "labels of an unknown blob": (
+        "I2",
+        f"INSERT INTO label_delivery SELECT 1, 'iris', 'w', '{'0' * 64}', 1, now(), now(), 'x'",
+    ),
+    "rows of a batch are lost": ("I7", BATCH.format(blob=SNAPSHOT, rows=1_000_000), BATCH_NOTED),
+    "labels are lost": (
+        "I7",
+        f"INSERT INTO label_delivery SELECT 1, 'iris', 'w', {SNAPSHOT}, 1000000, now(), now(), 'x'",
+        LABELS_NOTED,
+    ),
     "a version without a verdict": (
         "I5",
         "INSERT INTO model_version SELECT project, 2, 'k', manifest, content, payload, run_id, created_at FROM model_version",

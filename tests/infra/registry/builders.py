@@ -3,12 +3,13 @@
 import hashlib
 import subprocess
 import sys
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from infra.artifacts.reference import ArtifactRef
 from infra.registry.holder import describe_process
-from infra.registry.records import Fencing, Holder, RunGrant, VersionRow
+from infra.registry.records import BatchRow, BreakerRow, Fencing, Holder, RunGrant, VersionRow
 from infra.registry.registry import Registry
 
 
@@ -82,3 +83,48 @@ def promote(registry: Registry, number: int, seq: int, project: str = "iris", **
         "evidence": {"p_value": 0.01},
     }
     return registry.release(**values | changes)
+
+
+def at(day: int, hour: int = 0) -> datetime:
+    return datetime(2013, 7, day, hour, tzinfo=UTC)
+
+
+def add_batch(registry: Registry, window: str = "2013-07-14", content: str = "one", **changes: Any) -> BatchRow:
+    day = int(window[-2:])
+    rows = changes.get("rows", 10)
+    values: dict[str, Any] = {
+        "project": "iris",
+        "window": window,
+        "start": at(day),
+        "end": at(day + 1),
+        "version": 1,
+        "key": digest(f"received {content}"),
+        "snapshot": digest(f"scored {content}"),
+        "rows_blob": reference(f"rows {content}"),
+        "predictions_blob": reference(f"predictions {content}"),
+        "quarantine_blob": reference(f"aside {content}"),
+        "rows": rows,
+        "quarantined_rows": 2,
+        "findings": {"reasons": {"signal: missing": 2}},
+        "as_of": at(day + 1),
+        "actor": "tester",
+    }
+    return registry.add_batch(**values | changes)
+
+
+def add_labels(registry: Registry, content: str = "one", known_at: datetime | None = None, **changes: Any) -> Any:
+    moment = known_at or at(16)
+    values: dict[str, Any] = {"project": "iris", "digest": digest(f"labels {content} {moment}"), "rows": 10}
+    values |= {"blob": reference(f"labels {content}"), "known_at": moment, "actor": "tester"}
+    return registry.add_labels(**values | changes)
+
+
+def report_window(registry: Registry, window: str = "2013-07-14", as_of: datetime | None = None, **changes: Any) -> Any:
+    values: dict[str, Any] = {"project": "iris", "window": window, "as_of": as_of or at(16), "version": 1}
+    values |= {"status": "FINE", "alarm": False, "evidence": {"reasons": ["no change"]}, "actor": "tester"}
+    return registry.add_window_report(**values | changes)
+
+
+def move_breaker(registry: Registry, state: Any = "open", seq: int = 0, **changes: Any) -> BreakerRow:
+    values: dict[str, Any] = {"why": "three gates in a row", "actor": "loop", "evidence": {"runs": ["a", "b", "c"]}}
+    return registry.move_breaker(changes.pop("project", "iris"), state, expected_seq=seq, **values | changes)

@@ -6,10 +6,20 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infra.errors import Conflict, DuplicateTrigger, LeaseHeld
+from infra.errors import Conflict, DuplicateTrigger, LeaseHeld, UsageError
 from infra.registry.registry import Registry, open_registry
 from infra.registry.schema import SCHEMA_VERSION
-from tests.infra.registry.builders import begin, commit, dead_holder, digest, promote, register
+from tests.infra.registry.builders import (
+    add_batch,
+    add_labels,
+    begin,
+    commit,
+    dead_holder,
+    digest,
+    move_breaker,
+    promote,
+    register,
+)
 from tests.infra.registry.crew import Crew
 
 ROUNDS = 50
@@ -161,3 +171,73 @@ def test_eight_sweepers_that_find_one_dead_run_end_it_once(registry: Registry, r
     answers = crew.run(end_dead_at_once, registry_url)
     assert [name for names in answers for name in names] == [dead.run_id]
     assert [row.subject for row in registry.audit("iris") if row.action == "run.crash"] == [dead.run_id]
+
+
+def add_batch_at_once(index: int, barrier: Barrier, url: str, rounds: int) -> list[str]:
+    """Even rounds: all bring the same rows. Odd ones: each brings its own."""
+    found = []
+    with open_registry(url) as registry:
+        for turn in range(rounds):
+            barrier.wait()
+            try:
+                content = f"{turn}" if turn % 2 == 0 else f"{turn} by {index}"
+                row = add_batch(registry, f"w-{turn + 10}", content=content, actor=f"process {index}")
+            except UsageError:
+                found.append("refused")
+            else:
+                found.append(row.actor)
+    return found
+
+
+def test_eight_processes_that_score_one_window_at_once_make_one_batch(
+    registry: Registry, registry_url: str, crew: Crew
+) -> None:
+    register(registry, begin(registry))
+    rounds = 10
+    answers = crew.run(add_batch_at_once, registry_url, rounds)
+    for turn in range(rounds):
+        said = [answer[turn] for answer in answers]
+        if turn % 2 == 0:
+            assert len(set(said)) == 1, "the same rows are one batch, and all are told whose it is"
+        else:
+            assert said.count("refused") == crew.size - 1
+    assert len(registry.batches("iris")) == rounds
+    assert [row.action for row in registry.audit("iris", limit=1000)].count("batch.add") == rounds
+
+
+def open_breaker_each_round(index: int, barrier: Barrier, url: str, rounds: int) -> list[bool]:
+    won = []
+    with open_registry(url) as registry:
+        for seq in range(rounds):
+            barrier.wait()
+            try:
+                move_breaker(registry, "closed" if seq % 2 else "open", seq, why=f"by {index}")
+            except Conflict:
+                won.append(False)
+            else:
+                won.append(True)
+    return won
+
+
+def test_eight_processes_that_move_the_breaker_at_once_make_one_winner_a_round(
+    registry: Registry, registry_url: str, crew: Crew
+) -> None:
+    rounds = 10
+    won = crew.run(open_breaker_each_round, registry_url, rounds)
+    assert [sum(each[turn] for each in won) for turn in range(rounds)] == [1] * rounds
+    moves = registry.breaker_moves("iris")
+    assert [row.seq for row in moves] == list(range(1, rounds + 1))
+    assert [row.state for row in moves] == ["open", "closed"] * (rounds // 2)
+
+
+def deliver_at_once(index: int, barrier: Barrier, url: str) -> int:
+    with open_registry(url) as registry:
+        barrier.wait()
+        return int(add_labels(registry, actor=f"process {index}").id)
+
+
+def test_eight_processes_that_deliver_the_same_labels_at_once_make_one_delivery(
+    registry: Registry, registry_url: str, crew: Crew
+) -> None:
+    assert len(set(crew.run(deliver_at_once, registry_url))) == 1
+    assert len(registry.label_deliveries("iris")) == 1

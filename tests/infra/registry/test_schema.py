@@ -5,16 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from infra.errors import RegistryError
+from infra.registry.engine import Database, Transaction
 from infra.registry.migration import make_config
 from infra.registry.registry import Registry, open_registry
 from infra.registry.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
-from tests.infra.registry.builders import begin
+from tests.infra.registry.builders import add_batch, begin, commit, promote, register
 
 ROOT = Path(__file__).parents[3]
 
@@ -39,6 +41,44 @@ def test_opening_again_keeps_what_is_there(registry: Registry, registry_url: str
     with open_registry(registry_url) as again:
         assert again.schema_version() == SCHEMA_VERSION
         assert again.run(grant.run_id).state == "running"
+
+
+def make_registry_0001(url: str) -> Registry:
+    """Return a registry as it was before monitoring."""
+    database = Database(url, patience_s=10)
+
+    def create(tx: Transaction) -> None:
+        config = make_config()
+        config.attributes["connection"] = tx.connection
+        command.upgrade(config, "0001")
+
+    database.write(create)
+    return Registry(database)
+
+
+def test_a_registry_of_0001_is_migrated_with_its_data(registry_url: str) -> None:
+    with make_registry_0001(registry_url) as old:
+        assert old.schema_version() == "0001"
+        grant = begin(old)
+        commit(old, grant)
+        version = register(old, grant)
+        promote(old, 1, 0, fencing=grant)
+        before = (
+            old.run(grant.run_id),
+            old.steps(grant.run_id),
+            old.versions("iris"),
+            old.history("iris"),
+            old.audit(),
+        )
+        blobs = list(old.known_blobs())
+    with open_registry(registry_url) as new:
+        assert new.schema_version() == "0002"
+        after = (new.run(grant.run_id), new.steps(grant.run_id), new.versions("iris"), new.history("iris"), new.audit())
+        assert after == before
+        assert list(new.known_blobs()) == blobs
+        assert add_batch(new).version == version.number
+        with pytest.raises(RegistryError, match="release is append-only"):
+            new._database.write(lambda tx: tx.connection.exec_driver_sql("DELETE FROM release"))
 
 
 def test_a_schema_newer_than_the_code_is_refused(registry: Registry, registry_url: str) -> None:

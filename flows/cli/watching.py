@@ -1,0 +1,77 @@
+"""Commands that watch a model in use: scoring a window, its labels, where a prediction came from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import AsJson, Project, Window, parse_time
+
+
+def score(
+    project: Project,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="CSV or Parquet file with the window's rows; left out: the project's monitoring.rows function gives them.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Window = "",
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Rows as known at this time (ISO 8601; UTC unless it says otherwise).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the champion answer the rows of a window and keep them as one batch: what monitoring looks at.
+
+    Rows that break the contract are set aside with their reasons, and the whole batch where too many do. The same window
+    twice is one batch. Each prediction has an id, PROJECT/WINDOW/ROW: keepfit trace tells what made it.
+    """
+    from flows.cli.scoring import score_window
+
+    score_window(project, window, file, parse_time(as_of, "--as-of"), as_json=as_json)
+
+
+def labels(
+    project: Project,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="CSV or Parquet file with the row id and the target of each row.", show_default=False),
+    ] = None,
+    window: Annotated[
+        str,
+        typer.Option(
+            "--window",
+            help="Instead of a file: the labels of this window by monitoring.labels.function.",
+            show_default=False,
+        ),
+    ] = "",
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="When these labels were known (ISO 8601; UTC); default now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in labels as they arrive, late, out of order or again; tell how much of each window they matured.
+
+    A correction is a later delivery: of two labels of a row the one known later counts. No decision as of an earlier time
+    sees it.
+    """
+    from flows.cli.scoring import take_labels
+
+    take_labels(project, file, window, parse_time(as_of, "--as-of"), as_json=as_json)
+
+
+def trace(
+    prediction: Annotated[
+        str,
+        typer.Argument(
+            metavar="PREDICTION_ID", help="PROJECT/WINDOW/ROW, e.g. flights/2013-07/EWR-1545.", show_default=False
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show what produced one prediction: its batch, version, gates, release, snapshot, code and lock."""
+    from flows.cli.tracing import show_trace
+
+    show_trace(prediction, as_json=as_json)

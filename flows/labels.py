@@ -1,0 +1,187 @@
+"""Labels as they arrive: held against the contract, kept as one delivery, and how much of each window they matured."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from flows.batches import PARQUET, read_given_file, told
+from infra.actor import actor_name
+from infra.errors import SourceError, SpecError, UsageError
+from infra.faults import reach
+from infra.registry.records import BatchRow
+from infra.workspace import open_workspace
+from tasks.batches import read_deliveries, read_frame
+from tasks.contracts.project import ProjectSpec
+from tasks.contracts.scoring import LabelsOutcome, WindowMaturity
+from tasks.project import LoadedProject, load_project
+from tasks.windows import parse_window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.maturity import Delivery
+
+SHOWN_IDS = 5
+
+
+class Kept(NamedTuple):
+    """What of a delivery was new: kept as one more delivery, and how many of it correct an earlier label."""
+
+    labels: "pd.DataFrame"
+    known: int
+    corrections: int
+    deliveries: "list[Delivery]"
+    """All that is known as of the delivery's time, itself included."""
+
+
+def deliver_labels(
+    project: str, file: Path | None = None, window: str | None = None, as_of: datetime | None = None
+) -> LabelsOutcome:
+    """Keep labels of a file, or of a window by the project's own function, and return what they matured.
+
+    Labels may come late, out of order and again: what counts as of a time is the newest label known by then.
+
+    Parameters
+    ----------
+    as_of
+        When the world knew them; by default now. What was decided as of an earlier time stays as it was.
+
+    Raises
+    ------
+    UsageError
+        Neither file nor window, or both; a time to come.
+    DataError
+        Ids or classes that cannot be, or two truths for one row: with the numbers of the rows; nothing is kept.
+    """
+    loaded = load_project(open_workspace().settings.projects, project)
+    known_at = _past(as_of)
+    with told("labels"):
+        from tasks.validation.labels import check_labels  # noqa: PLC0415  brings pandas
+
+        raw_labels = _read(loaded, file, window, known_at)
+        checked = check_labels(raw_labels, loaded.spec)
+    with told("keep"):
+        kept = _keep_new(project, checked.labels, known_at)
+    with told("join"):
+        windows, unknown = _join(project, kept, known_at, label_delay(loaded.spec))
+    return LabelsOutcome(
+        project=project,
+        known_at=known_at,
+        received=len(raw_labels),
+        kept=len(kept.labels),
+        known=kept.known,
+        repeated=checked.repeated,
+        without_truth=checked.without_truth,
+        corrections=kept.corrections,
+        unknown=len(unknown),
+        unknown_ids=tuple(unknown[:SHOWN_IDS]),
+        windows=tuple(windows),
+    )
+
+
+def label_delay(spec: ProjectSpec) -> timedelta:
+    """Return how long after a row's time its label is due; at once where the project says nothing."""
+    return timedelta(days=spec.monitoring.labels.delay_days if spec.monitoring else 0.0)
+
+
+def read_window_labels(project: LoadedProject, start: datetime, end: datetime, as_of: datetime) -> "pd.DataFrame":
+    """Return the labels known at `as_of` of the rows from `start` up to `end`, by the project's own function.
+
+    Raises
+    ------
+    SpecError
+        The project names no such function.
+    SourceError
+        It does not return a DataFrame.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    reference = project.spec.monitoring.labels.function if project.spec.monitoring else None
+    if reference is None:
+        raise SpecError(
+            f"{project.spec.name}: monitoring.labels.function names no function that gives the labels of a window.",
+            remedy=f"Give a file: `keepfit labels {project.spec.name} FILE`; or name the function.",
+        )
+    labels = project.load(reference)(start, end, as_of)
+    if not isinstance(labels, pd.DataFrame):
+        raise SourceError(
+            f"{reference}: expected a pandas DataFrame, received {type(labels).__name__}.",
+            remedy="Return the row id and the target of each row whose label is known.",
+        )
+    return labels
+
+
+def _past(as_of: datetime | None) -> datetime:
+    now = datetime.now(UTC)
+    if as_of is not None and as_of > now:
+        raise UsageError(
+            f"--as-of: expected a time that has come, received {as_of:%Y-%m-%d %H:%M} UTC.",
+            remedy="It says when these labels were known; left out, that is now.",
+        )
+    return as_of or now
+
+
+def _read(project: LoadedProject, file: Path | None, window: str | None, known_at: datetime) -> "pd.DataFrame":
+    if (file is None) == (window is None):
+        received = "neither" if file is None else "both"
+        raise UsageError(f"Expected a file of labels or --window, received {received}.", remedy="Give one of the two.")
+    if file is not None:
+        return read_given_file(file, project.spec)
+    asked = parse_window(str(window))
+    return read_window_labels(project, asked.start, asked.end, known_at)
+
+
+def _keep_new(project: str, labels: "pd.DataFrame", known_at: datetime) -> Kept:
+    """Keep what is not known just so already: the blob first, then one transaction. The same again adds nothing."""
+    from infra.frames import digest_frame, write_parquet  # noqa: PLC0415  brings pandas
+    from tasks.maturity import ROW_ID, TRUTH, Delivery, latest_labels  # noqa: PLC0415
+
+    workspace, deliveries = open_workspace(), read_deliveries(project, known_at)
+    before = latest_labels(deliveries, known_at).reindex(labels[ROW_ID]).set_axis(labels.index)
+    same = (before == labels[TRUTH]).fillna(False).astype(bool)
+    new = labels[~same].reset_index(drop=True)
+    corrections = int(before[~same].notna().sum())
+    if not len(new):
+        return Kept(new, int(same.sum()), 0, deliveries)
+    digest = hashlib.sha256(f"{digest_frame(new)} known at {known_at.isoformat()}".encode()).hexdigest()
+    with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
+        path = Path(scratch) / "labels.parquet"
+        write_parquet(new, path)
+        blob = workspace.store.put_file(path, PARQUET)
+    reach("labels.before_commit")
+    row = workspace.registry.add_labels(
+        project=project, digest=digest, blob=blob, rows=len(new), known_at=known_at, actor=actor_name()
+    )
+    reach("labels.after_commit")
+    return Kept(new, int(same.sum()), corrections, [*deliveries, Delivery(row.known_at, row.id, new)])
+
+
+def _join(project: str, kept: Kept, as_of: datetime, delay: timedelta) -> tuple[list[WindowMaturity], list[str]]:
+    """Return how much of each window has matured, and the ids of labels whose row was not scored."""
+    from tasks.maturity import ROW_ID  # noqa: PLC0415  brings pandas
+
+    left, windows = set(kept.labels[ROW_ID]), []
+    for batch, ids, maturity in count_windows(project, kept.deliveries, as_of, delay):
+        arrived = len(ids & left) if left else 0
+        left -= ids
+        windows.append(
+            WindowMaturity(
+                window=batch.window, scored=maturity[0], due=maturity[1], matured=maturity[2], arrived=arrived
+            )
+        )
+    return windows, sorted(left)
+
+
+def count_windows(
+    project: str, deliveries: "Sequence[Delivery]", as_of: datetime, delay: timedelta
+) -> "Iterator[tuple[BatchRow, set[str], tuple[int, int, int]]]":
+    """Yield each batch with the ids of its rows and how many are scored, due and matured. One batch in memory at a time."""
+    from tasks.maturity import ROW_ID, TIME, count_matured, join_known, latest_labels  # noqa: PLC0415  brings pandas
+
+    known = latest_labels(deliveries, as_of)
+    for batch in open_workspace().registry.batches(project):
+        table = read_frame(batch.predictions_blob, f"{batch.label}: its predictions", (ROW_ID, TIME))
+        yield batch, set(table[ROW_ID]), count_matured(join_known(table, known, as_of, delay))
