@@ -47,7 +47,7 @@ class DriftReport(Contract):
     """All changes of one window, and whether they are an alarm."""
 
     reference: str = Field(description="What the window was held against, in words.")
-    reference_digest: Digest
+    reference_digest: Digest | None = Field(description="Of the reference's rows; None: there is no reference.")
     window_rows: int
     changes: tuple[Change, ...]
     drifted: tuple[str, ...] = Field(description="Names of what drifted, the largest effect over its threshold first.")

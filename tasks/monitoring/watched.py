@@ -1,0 +1,84 @@
+"""What is watched: columns of a table of rows, and the measures that each is seen through."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from tasks.contracts.frozen import Contract
+from tasks.contracts.monitoring import Aspect
+from tasks.contracts.project import ColumnType, ProjectSpec
+
+MAX_SCORES = 10
+"""With more classes the predicted class alone is watched: so many scores would each be nearly always zero."""
+
+Part = Literal["", "hour", "weekday", "month"]
+Kind = Literal["number", "values", "text"]
+
+
+class Watched(Contract):
+    """One column that is held against the reference."""
+
+    column: str
+    type: ColumnType
+    aspect: Aspect = "feature"
+
+
+class Measure(Watched):
+    """One view of a column: its numbers, its values, its texts, or a part of its times."""
+
+    part: Part = ""
+
+    @property
+    def name(self) -> str:
+        """The column's name, with the part of the time where it is one."""
+        return f"{self.column} ({self.part})" if self.part else self.column
+
+    @property
+    def kind(self) -> Kind:
+        """How it is counted."""
+        if self.type == "text":
+            return "text"
+        return "number" if self.type in ("number", "integer") else "values"
+
+
+def watch_features(spec: ProjectSpec) -> tuple[Watched, ...]:
+    """Return the columns that the model sees."""
+    return tuple(Watched(column=name, type=column.type) for name, column in spec.features.items())
+
+
+def watch_target(spec: ProjectSpec) -> tuple[Watched, ...]:
+    """Return the target; whole numbers are classes, as everywhere in a classification."""
+    kind = spec.columns[spec.target].type
+    return (Watched(column=spec.target, type="category" if kind in ("integer", "text") else kind, aspect="target"),)
+
+
+def watch_predictions(columns: Sequence[str]) -> tuple[Watched, ...]:
+    """Return what is watched of a table of answers: the predicted class, and the scores.
+
+    Of two scores the last is enough: they add up to 1.
+
+    Parameters
+    ----------
+    columns
+        The names in the table: `prediction`, and `p_<class>` where the model gives scores.
+
+    Examples
+    --------
+    >>> [each.column for each in watch_predictions(["id", "prediction", "p_no", "p_yes", "version"])]
+    ['prediction', 'p_yes']
+    """
+    scores = [name for name in columns if name.startswith("p_")]
+    kept = scores[-1:] if len(scores) == 2 else scores if len(scores) <= MAX_SCORES else []
+    return (
+        Watched(column="prediction", type="category", aspect="prediction"),
+        *(Watched(column=name, type="number", aspect="prediction") for name in kept),
+    )
+
+
+def list_measures(watched: Sequence[Watched]) -> tuple[Measure, ...]:
+    """Return the measures of these columns: one each, of times the hour, the weekday and the month."""
+    parts: dict[str, tuple[Part, ...]] = {"datetime": ("hour", "weekday", "month")}
+    return tuple(
+        Measure(column=each.column, type=each.type, aspect=each.aspect, part=part)
+        for each in watched
+        for part in parts.get(each.type, ("",))
+    )
