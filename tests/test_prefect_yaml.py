@@ -26,7 +26,7 @@ def test_everything_that_it_names_is_there_and_every_parameter_fits_its_flow() -
 
 def test_every_project_has_its_deployment_with_its_own_schedule_and_device() -> None:
     assert find_neglected(read_description(ROOT), SPECS) == []
-    assert {spec.name for spec in SPECS} >= {"iris", "imdb", "penguins"}
+    assert {spec.name for spec in SPECS} >= {"iris", "imdb", "penguins", "flights"}
 
 
 def test_every_run_can_be_found_by_its_tag_and_beats() -> None:
@@ -160,12 +160,13 @@ def test_a_project_that_may_train_on_the_cpu_instead_needs_that_deployment() -> 
 
 
 def test_a_project_without_a_schedule_has_none_in_its_deployment() -> None:
-    unscheduled = SPECS[0].model_copy(update={"schedule": None})
-    found = find_neglected(describe(RAW), [unscheduled, *SPECS[1:]])
+    [scheduled] = [spec for spec in SPECS if spec.name == "iris"]
+    others = [spec for spec in SPECS if spec.name != "iris"]
+    found = find_neglected(describe(RAW), [scheduled.model_copy(update={"schedule": None}), *others])
     assert len(found) == 1
     assert "expected the schedule of its project.yaml, []" in found[0]
-    moved = SPECS[0].model_copy(update={"schedule": Schedule(cron="1 1 1 1 1")})
-    assert len(find_neglected(describe(RAW), [moved, *SPECS[1:]])) == 1
+    moved = scheduled.model_copy(update={"schedule": Schedule(cron="1 1 1 1 1")})
+    assert len(find_neglected(describe(RAW), [moved, *others])) == 1
 
 
 @pytest.mark.parametrize(

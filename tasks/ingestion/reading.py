@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from glob import escape
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from infra.errors import DataError, SourceError
+from infra.errors import DataError, SourceError, SpecError
 from infra.frames import check_names
 from infra.sources.csv_files import MISSING_WORDS, read_csv
 from infra.sources.parquet_files import read_parquet
@@ -43,7 +43,7 @@ def read_source(
     """
     source = spec.source
     if source.function is not None:
-        raw_frame = _call_function(source.function, call(source.function), folder, as_of)
+        raw_frame = call_function(source.function, call(source.function), folder, {}, {"as_of": as_of})
         described = f"function {source.function}"
     elif source.csv is not None:
         raw_frame, described = read_csv(source.csv, folder, _columns_as_written(spec)), f"csv {_join(source.csv)}"
@@ -88,26 +88,64 @@ def known_at(raw_frame: pd.DataFrame, time: str | None, as_of: datetime) -> pd.D
     """
     if time is None or time not in raw_frame:
         return raw_frame
-    happened = pd.to_datetime(raw_frame[time], utc=True, errors="coerce", format=_time_format(raw_frame[time]))
-    later = happened > pd.Timestamp(as_of)
+    later = read_times(raw_frame[time]) > pd.Timestamp(as_of)
     return raw_frame[~later].reset_index(drop=True) if later.any() else raw_frame
 
 
-def _time_format(raw_times: "pd.Series[Any]") -> str | None:
-    return None if pd.api.types.is_datetime64_any_dtype(raw_times) else "ISO8601"
+def read_times(raw_times: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return times in UTC; one that cannot be read is missing, one without a zone is UTC."""
+    as_written = None if pd.api.types.is_datetime64_any_dtype(raw_times) else "ISO8601"
+    return pd.to_datetime(raw_times, utc=True, errors="coerce", format=as_written)
 
 
-def _call_function(name: str, function: Callable[..., Any], folder: Path, as_of: datetime) -> pd.DataFrame:
-    known = {"as_of": as_of, "folder": folder}
+def call_function(
+    name: str,
+    function: Callable[..., Any],
+    folder: Path,
+    given: Mapping[str, datetime],
+    offered: Mapping[str, datetime] | None = None,
+) -> pd.DataFrame:
+    """Return the rows that a project's function gives.
+
+    Parameters
+    ----------
+    name
+        `module:function`, for messages.
+    given
+        Arguments that it must take.
+    offered
+        Arguments that it gets where it has such parameters; so does it `folder`.
+
+    Raises
+    ------
+    SpecError
+        It does not take what it is given, or asks for more.
+    SourceError
+        It returns no DataFrame, or one whose columns have no names.
+    """
     taken = inspect.signature(function).parameters
-    returned = function(**{key: value for key, value in known.items() if key in taken})
+    optional = {**(offered or {}), "folder": folder}
+    arguments = {**given, **{key: value for key, value in optional.items() if key in taken}}
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise SpecError(
+            f"{name}: expected a function of ({', '.join(given)}), received one of ({', '.join(taken)}): {error}.",
+            remedy=f"Arguments are given by name; it may also take {' and '.join(f'`{key}`' for key in optional)}.",
+        ) from error
+    returned = function(**arguments)
     if not isinstance(returned, pd.DataFrame):
         raise SourceError(
             f"{name}: expected a pandas DataFrame, received {type(returned).__name__}.",
-            remedy="Return the rows as a DataFrame, one column a feature, and the target among them.",
+            remedy="Return the rows as a DataFrame, one column a feature.",
         )
     named_index = any(level is not None for level in returned.index.names)
-    return returned.reset_index(drop=not named_index)
+    frame = returned.reset_index(drop=not named_index)
+    try:
+        check_names(frame)
+    except DataError as error:
+        raise SourceError(f"{name}: {error.message}", remedy=error.remedy) from error
+    return frame
 
 
 def _query(sql: Sql, row_id: str | None, as_of: datetime) -> pd.DataFrame:

@@ -11,13 +11,14 @@ from tasks.models.model import Array, OnEpoch
 def train_network(
     network: Any,
     rows: tuple[Array, Array],
+    weights: Array | None,
     watched: tuple[Array, Array] | None,
     spec: Network,
     *,
     on_epoch: OnEpoch | None,
     where: str,
 ) -> dict[str, list[float]]:
-    """Fit a compiled network in place and return its metrics per epoch.
+    """Fit a compiled network in place and return its metrics per epoch; `weights` None: all rows count alike.
 
     Raises
     ------
@@ -37,6 +38,7 @@ def train_network(
     try:
         fitted = network.fit(
             *rows,
+            sample_weight=weights,
             epochs=spec.epochs,
             batch_size=spec.batch_size,
             validation_data=watched,

@@ -8,7 +8,9 @@ import pandas as pd
 
 from infra.errors import ContractBroken, SpecError, name_values
 from tasks.contracts.project import ProjectSpec
-from tasks.models.model import Array
+from tasks.models.model import Array, Floats
+from tasks.models.partition import read_order
+from tasks.models.weights import read_ages, weigh
 
 Inputs = Array | pd.DataFrame
 """What `InputColumns.read` returns: a matrix where all features are numbers, a frame otherwise."""
@@ -137,24 +139,32 @@ def read_target(frame: pd.DataFrame, spec: ProjectSpec) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows ready to fit or judge on: inputs, their classes, and what they may be parted by."""
+    """Rows ready to fit or judge on: inputs, their classes, what they may be parted by, and how old they are."""
 
     inputs: Inputs
     target: Array
     by: Array | None
+    ages: Floats | None = None
+    """In half-lives; None: all rows count alike."""
 
     @classmethod
     def read(cls, frame: pd.DataFrame, spec: ProjectSpec) -> "Rows":
-        """Return the rows of a frame that holds features, target and, where the split needs one, its column."""
+        """Return the rows of a frame that holds features, target and, where they are asked for, split column and time."""
         column = spec.split.column if spec.split.method != "random" else None
-        by = frame[column].to_numpy() if column in frame.columns else None
-        return cls(InputColumns.of(spec).read(frame), read_target(frame, spec), by)
+        by = read_order(frame[column]) if column in frame.columns else None
+        return cls(InputColumns.of(spec).read(frame), read_target(frame, spec), by, read_ages(frame, spec))
 
     def take(self, positions: Array) -> "Rows":
         """Return the rows at these positions, in this order."""
         table = self.inputs
         inputs = table.iloc[positions] if isinstance(table, pd.DataFrame) else table[positions]
-        return Rows(inputs, self.target[positions], None if self.by is None else self.by[positions])
+        by, ages = (None if values is None else values[positions] for values in (self.by, self.ages))
+        return Rows(inputs, self.target[positions], by, ages)
+
+    @property
+    def weights(self) -> Floats | None:
+        """How much each row counts in a fit on just these rows; None: all alike."""
+        return None if self.ages is None else weigh(self.ages)
 
     def __len__(self) -> int:
         return len(self.target)

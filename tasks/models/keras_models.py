@@ -120,7 +120,8 @@ class KerasRecipe:
         device = choose_device(compute, project=self.spec.name)
         classes, numbers = np.unique(rows.target, return_inverse=True)
         prepare = self._preparation()
-        shown = rows.take(fit).inputs
+        fitted = rows.take(fit)
+        shown, weights = fitted.inputs, fitted.weights
         inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown))
         watched = None
         if held is not None:
@@ -129,7 +130,7 @@ class KerasRecipe:
         with holding(device):
             network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
             history = train_network(
-                network, (inputs, numbers[fit]), watched, self._network, on_epoch=on_epoch, where=self._where
+                network, (inputs, numbers[fit]), weights, watched, self._network, on_epoch=on_epoch, where=self._where
             )
         return KerasModel(self.columns, prepare, network, class_labels(classes), compute.threads, device, history)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from infra.errors import InsufficientData
+from infra.errors import InsufficientData, SpecError
 from tasks.contracts.project import Split
 
 Positions = npt.NDArray[np.intp]
@@ -53,6 +53,54 @@ def hold_out(
         cut = _cut_between_ties(_complete(by, split)[order], len(order) - _rows(len(order), share))
         return order[:cut], order[cut:]
     return _grouped(_complete(by, split), share, seed)
+
+
+def hold_out_days(by: Values, split: Split, days: float) -> tuple[Positions, Positions]:
+    """Return the positions of the rows before the last `days` days and of those within them, both in order of time.
+
+    Held out are the rows later than the newest one less `days` days.
+
+    Parameters
+    ----------
+    by
+        Time of each row (`split.column`), datetime64 in UTC, shape (n,).
+    split
+        The project's rule: names the column.
+    days
+        Length of the stretch that is held out, above 0.
+
+    Raises
+    ------
+    InsufficientData
+        No row is older: nothing would be left to train.
+    SpecError
+        The column does not hold times.
+    """
+    if not np.issubdtype(by.dtype, np.datetime64):
+        raise SpecError(
+            f"split.test_days: expected times in {split.column!r} to count days by, received {by.dtype}.",
+            remedy="Split by a column of type datetime, or give `test_share` instead.",
+        )
+    if len(by) == 0:
+        raise InsufficientData("Expected at least 2 rows to part, received 0.")
+    times = _complete(by, split)
+    start = times.max() - np.timedelta64(round(days * 86_400_000_000), "us")
+    order = np.argsort(times, kind="stable")
+    cut = int(np.searchsorted(times[order], start, side="right"))
+    if cut == 0:
+        raise InsufficientData(
+            f"Expected rows older than the last {days:g} days, which are the test (split.test_days); all {len(by)} rows "
+            f"are of {times.min()} to {times.max()}: nothing is left to train.",
+            remedy="Read more of the past, or make `split.test_days` shorter.",
+        )
+    return order[:cut], order[cut:]
+
+
+def read_order(column: "pd.Series[Any]") -> Values:
+    """Return the values that rows are parted by; times as datetime64 in UTC, which sorts a hundred times faster."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return np.asarray(column.dt.tz_convert("UTC").dt.tz_localize(None))
+    return np.asarray(column)
 
 
 def cross_validate(

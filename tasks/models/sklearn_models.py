@@ -15,6 +15,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.validation import has_fit_parameter
 
 from infra.errors import SpecError, TrainingFailed
 from tasks.contracts.project import ProjectSpec
@@ -74,7 +75,8 @@ class SklearnRecipe:
         """Return the model fitted on these rows and nothing else."""
         pipeline = self.unfitted()
         try:
-            pipeline.fit(rows.inputs, rows.target)
+            weights = rows.weights
+            pipeline.fit(rows.inputs, rows.target, **({} if weights is None else {"model__sample_weight": weights}))
         except InvalidParameterError as error:
             raise SpecError(f"{self._where}.params: {error}") from error
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
@@ -100,6 +102,12 @@ class SklearnRecipe:
     def _estimator(self) -> Any:
         candidate = self.spec.candidates[self.name]
         kind = self._find(candidate.estimator or "")
+        if self.spec.training_rows.keep == "decay" and not has_fit_parameter(kind, "sample_weight"):
+            raise SpecError(
+                f"{self._where}.estimator: training_rows.keep 'decay' needs an estimator whose fit takes sample_weight; "
+                f"that of {kind.__name__} does not.",
+                remedy="Choose another estimator, or `keep: last` with the days that shall train.",
+            )
         params = {**self._defaults(kind), **self._checked(kind, candidate.params)}
         estimator = kind(**params)
         if hasattr(estimator, "predict_proba"):

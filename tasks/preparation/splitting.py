@@ -5,14 +5,16 @@ import pandas as pd
 
 from infra.errors import InsufficientData, name_values
 from tasks.contracts.project import ProjectSpec
-from tasks.models.partition import Positions, hold_out
+from tasks.models.partition import Positions, hold_out, hold_out_days, read_order
+from tasks.models.weights import read_age_days
 
 
 def split_rows(frame: pd.DataFrame, spec: ProjectSpec) -> tuple[Positions, Positions]:
-    """Return the positions of the training rows and of the test rows.
+    """Return the positions of the training rows (those that `training_rows` keeps) and of the test rows.
 
     `random` is scikit-learn's `train_test_split` to the row and its order; `ordered` gives the last rows by
-    `split.column` to the test, and rows of one value never to both sides; `grouped` never parts a group.
+    `split.column` to the test (`test_days`: those of the last so many days), and rows of one value never to both
+    sides; `grouped` never parts a group.
 
     Raises
     ------
@@ -25,10 +27,23 @@ def split_rows(frame: pd.DataFrame, spec: ProjectSpec) -> tuple[Positions, Posit
             f"Expected a target in every row, received {int(frame[spec.target].isna().sum())} without {spec.target!r}.",
             remedy="Validate first: a target needs `null_share: 0`.",
         )
-    by = frame[spec.split.column].to_numpy() if spec.split.column and spec.split.method != "random" else None
-    train, test = hold_out(target, by, spec.split, share=spec.split.test_share, seed=spec.split.seed)
+    by = read_order(frame[spec.split.column]) if spec.split.column and spec.split.method != "random" else None
+    if by is not None and spec.split.test_days is not None:
+        train, test = hold_out_days(by, spec.split, spec.split.test_days)
+    else:
+        train, test = hold_out(target, by, spec.split, share=spec.split.test_share, seed=spec.split.seed)
+    train = _keep_recent(frame, train, spec)
     _require_classes(target[train], target[test])
     return train, test
+
+
+def _keep_recent(frame: pd.DataFrame, train: Positions, spec: ProjectSpec) -> Positions:
+    """Leave out what is older than the last `training_rows.days` before the newest training row."""
+    days = spec.training_rows.days
+    if spec.training_rows.keep != "last" or days is None or spec.time is None:
+        return train
+    kept = read_age_days(frame[spec.time].iloc[train], "training_rows") < days
+    return train[kept]
 
 
 def _require_classes(train: np.ndarray, test: np.ndarray) -> None:

@@ -30,9 +30,11 @@ def split(run: RunContext, validation: ValidationReport) -> SplitRef:
             test_rows=len(test),
             test_digest=digest_frame(test),
             overlap_rows=overlap,
+            left_out_rows=len(rows) - len(train) - len(test),
             warnings=(warning,) if overlap else (),
         )
     for said in parts.warnings:
         logger.warning("%s", said)
-    logger.info("%d rows to train, %d to test (%s)", len(train), len(test), bench.spec.split.method)
+    kept = f"; {parts.left_out_rows} older ones left out" if parts.left_out_rows else ""
+    logger.info("%d rows to train, %d to test (%s)%s", len(train), len(test), bench.spec.split.method, kept)
     return parts

@@ -81,6 +81,7 @@ def _check(text: LocatedYaml, name: str, found: list[Problem]) -> ProjectSpec:
 def _check_references(text: LocatedYaml, folder: ProjectFolder) -> list[Problem]:
     """Return the functions that project.yaml names and the folder does not have, by reading, not running, the source."""
     paths: list[tuple[str | int, ...]] = [("source", "function")]
+    paths += [("monitoring", "rows"), ("monitoring", "labels", "function")]
     paths += [("candidates", name, "network", "build") for name in read_at(text.data, dict, "candidates") or {}]
     problems = []
     for path in paths:

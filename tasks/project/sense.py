@@ -144,6 +144,13 @@ def _check_split(data: dict[str, Any]) -> Iterator[Problem]:
     if method == "ordered" and kind in {"category", "text", "boolean"}:
         said = f"expected a column of type datetime, integer or number to order by; {column!r} is of type {kind}."
         yield Problem(("split", "column"), said)
+    elif (
+        method == "ordered"
+        and read_at(data, object, "split", "test_days") is not None
+        and kind not in {None, "datetime"}
+    ):
+        said = f"stands only with a column of type datetime, to count days by; {column!r} is of type {kind}."
+        yield Problem(("split", "test_days"), said)
 
 
 def _check_slices(data: dict[str, Any]) -> Iterator[Problem]:

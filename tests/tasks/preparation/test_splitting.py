@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from infra.errors import InsufficientData
+from infra.errors import InsufficientData, SpecError
 from tasks.preparation.splitting import split_rows
 from tests.tasks.models.examples import number_rows, numbers_spec
 
@@ -105,3 +105,64 @@ def test_ordered_takes_the_asked_share_where_values_differ():
 def test_rows_that_cannot_be_split_are_refused(frame, method, message):
     with pytest.raises(InsufficientData, match=message):
         split_rows(frame, _spec(method, 0.2))
+
+
+def _times(days):
+    return pd.Timestamp("2024-03-01", tz="UTC") + pd.to_timedelta(np.asarray(days, dtype=float), unit="D")
+
+
+def _timed_frame(days):
+    return pd.DataFrame({"a": np.arange(len(days), dtype=float), "y": [0, 1] * (len(days) // 2), "at": _times(days)})
+
+
+def _timed_spec(test_days=None, column="at", **training_rows):
+    columns = {"a": {"type": "number"}, "y": {"type": "integer"}, "at": {"type": "datetime"}}
+    split = {"method": "ordered", "column": column, "test_share": 0.5, "test_days": test_days}
+    rows = training_rows or {"keep": "all"}
+    return numbers_spec(ONE, columns=columns, split=split, time="at", training_rows=rows)
+
+
+@given(st.lists(st.integers(0, 40), min_size=4, max_size=40), st.floats(0.5, 30))
+def test_test_days_takes_just_the_rows_of_the_last_days(days, test_days):
+    days = [*days, *days]
+    frame, spec = _timed_frame(days), _timed_spec(test_days)
+    train, test = _split_or_skip(frame, spec)
+    assert sorted([*train, *test]) == list(range(len(days)))
+    newest = max(days)
+    assert all(days[at] > newest - test_days for at in test)
+    assert all(days[at] <= newest - test_days for at in train)
+
+
+def test_where_no_row_is_older_than_the_test_days_nothing_is_left_to_train():
+    with pytest.raises(InsufficientData, match=r"older than the last 30 days.*all 20 rows .* nothing is left to train"):
+        split_rows(_timed_frame(range(20)), _timed_spec(30))
+
+
+def test_test_days_of_a_column_without_times_are_refused():
+    columns = {"a": {"type": "number"}, "y": {"type": "integer"}, "at": {"type": "integer", "feature": False}}
+    spec = numbers_spec(ONE, columns=columns, split={"method": "ordered", "column": "at", "test_days": 3})
+    with pytest.raises(SpecError, match="expected times in 'at'"):
+        split_rows(pd.DataFrame({"a": 1.0, "y": [0, 1] * 10, "at": range(20)}), spec)
+
+
+@given(st.integers(2, 40), st.floats(0.5, 50))
+def test_the_last_days_before_the_test_train_and_older_rows_do_neither(test_days, days):
+    frame = _timed_frame(range(60))
+    everything = split_rows(frame, _timed_spec(test_days))
+    try:
+        train, test = split_rows(frame, _timed_spec(test_days, keep="last", days=days))
+    except InsufficientData:
+        assert days <= 1
+        return
+    assert np.array_equal(test, everything[1])
+    newest = everything[0].max()
+    assert set(train) == {at for at in everything[0] if newest - at < days}
+
+
+def test_times_sort_as_times_whatever_their_zone():
+    frame = _timed_frame(range(20))
+    abroad = frame.assign(at=frame["at"].dt.tz_convert("America/New_York"))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(split_rows(frame, _timed_spec(5)), split_rows(abroad, _timed_spec(5)), strict=True)
+    )
