@@ -91,6 +91,7 @@ def predict(
 
 app.command(rich_help_panel=START)(watching.score)
 app.command(rich_help_panel=START)(watching.labels)
+app.command(rich_help_panel=START)(watching.monitor)
 
 
 @app.command(rich_help_panel=START)
@@ -153,6 +154,8 @@ def lineage(version: Version, as_json: AsJson = False) -> None:
 
 
 app.command(rich_help_panel=LOOK)(watching.trace)
+app.command(rich_help_panel=LOOK)(watching.replay)
+app.command(rich_help_panel=ACT)(watching.breaker)
 
 
 @app.command(rich_help_panel=ACT)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import AsJson, Project, Window, parse_time
+from flows.cli.options import AsJson, Project, Why, Window, parse_time
 
 
 def score(
@@ -60,6 +60,56 @@ def labels(
     from flows.cli.scoring import take_labels
 
     take_labels(project, file, window, parse_time(as_of, "--as-of"), as_json=as_json)
+
+
+def monitor(
+    project: Project,
+    window: Window = "",
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="What is known at this time (ISO 8601; UTC unless it says otherwise); default now."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch the model in use on one window: its data, its drift, its figures on matured labels; one verdict.
+
+    FINE, WATCH, RETRAIN, BROKEN DATA or UNKNOWN, each with its reasons and the next step. Without --window: the newest that
+    has ended. On a server with the automations of prefect.yaml, RETRAIN starts the retraining by itself.
+    """
+    from flows.cli.monitoring import monitor_window
+
+    monitor_window(project, window, parse_time(as_of, "--as-of"), as_json=as_json)
+
+
+def replay(
+    project: Project,
+    start: Annotated[str, typer.Option("--from", help="Begin of the first window, e.g. 2013-03-01.", show_default=False)],
+    end: Annotated[str, typer.Option("--to", help="End of the last window, e.g. 2014-01-01.", show_default=False)],
+    picture: Annotated[Path, typer.Option("--picture", help="Where the picture goes.")] = Path("replay.png"),
+    as_json: AsJson = False,
+) -> None:
+    """Live through a past period window by window: what would the loop have seen, retrained and released?
+
+    In a workspace of its own, so that what is in use stays as it is. Each decision sees what was known at that time. Beside
+    the model that the loop keeps fit stand the first one, frozen, and one that is retrained after each window.
+    """
+    from flows.cli.monitoring import replay_project
+
+    first, last = parse_time(start, "--from"), parse_time(end, "--to")
+    if first and last:
+        replay_project(project, first, last, picture, as_json=as_json)
+
+
+def breaker(
+    project: Project,
+    close: Annotated[bool, typer.Option("--close", help="Let alarms retrain again.")] = False,
+    why: Why = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show whether alarms may retrain; after too many gates without a promotion the breaker opens, and a person is asked."""
+    from flows.cli.monitoring import switch_breaker
+
+    switch_breaker(project, why, close=close, as_json=as_json)
 
 
 def trace(

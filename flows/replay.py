@@ -1,0 +1,148 @@
+"""A past period lived through again, window by window, through the real flows: what would the loop have done?
+
+Each decision sees what was known at the end of its window. Beside the model that the loop keeps fit stand two others on
+the same rows: the first one, frozen, and one that is trained anew after each window and never asked whether it is better.
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.batches import score_batch
+from flows.monitoring import monitor, trigger_of
+from flows.retraining import retrain
+from infra.errors import UsageError
+from infra.workspace import open_workspace
+from tasks.contracts.models import ModelRef
+from tasks.contracts.monitoring import MonitorReport, Window
+from tasks.contracts.release import RunOutcome
+from tasks.contracts.replay import Replay, ReplayedWindow
+from tasks.contracts.runs import Trigger
+from tasks.ingestion.windows import read_labels
+from tasks.project import LoadedProject, load_project
+from tasks.release.stored import find_champion_version, find_version
+from tasks.windows import windows_between
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+
+def replay(
+    project: str, start: datetime, end: datetime, tell: Callable[[ReplayedWindow], None]
+) -> Replay:
+    """Live through the windows from `start` up to `end`; the workspace must be one of the replay's own.
+
+    Parameters
+    ----------
+    tell
+        Is told of each window when it is over.
+
+    Raises
+    ------
+    UsageError
+        The project is not watched or names no functions for rows and labels, there is no whole window, or the workspace
+        has a champion already.
+    """
+    loaded = load_project(open_workspace().settings.projects, project)
+    windows = list(_find_windows(loaded, start, end))
+    if open_workspace().registry.champion(project).seq:
+        raise UsageError(f"{project}: a replay begins without a champion, here is one.")
+    retrain(project=project, as_of=windows[0].start, trigger=Trigger(why="the first model of a replay"))
+    frozen = find_champion_version(project)
+    lived: list[ReplayedWindow] = []
+    always = frozen.manifest.model
+    for window in windows:
+        seen = _live(loaded, window, frozen.manifest.model, always)
+        tell(seen)
+        lived.append(seen)
+        if window is not windows[-1]:
+            always = _train_anyway(project, window.end)
+    return Replay(project=project, first=frozen.label, windows=tuple(lived))
+
+
+def _find_windows(loaded: LoadedProject, start: datetime, end: datetime) -> Iterator[Window]:
+    rules = loaded.spec.monitoring
+    if rules is None or rules.rows is None or rules.labels.function is None:
+        raise UsageError(
+            f"{loaded.spec.name}: a replay needs monitoring.rows and monitoring.labels.function: the past must be readable.",
+            remedy="projects/flights shows both.",
+        )
+    found = list(windows_between(start, end, rules.window))
+    if not found:
+        raise UsageError(f"There is no whole {rules.window} from {start:%Y-%m-%d} to {end:%Y-%m-%d}.")
+    yield from found
+
+
+def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: ModelRef) -> ReplayedWindow:
+    project = loaded.spec.name
+    batch = score_batch(project, window.name, as_of=window.end)
+    report = monitor(project=project, window=window.name, as_of=window.end)
+    assert isinstance(report, MonitorReport)
+    models = {"frozen": frozen, "kept_fit": find_version(batch.version).manifest.model, "always": always}
+    figures = _judge_in_hindsight(loaded, window, models)
+    action, outcome = _act(report)
+    return ReplayedWindow(
+        window=window,
+        rows=batch.rows,
+        status=report.status,
+        reasons=report.reasons,
+        drifted=report.drift.drifted if report.drift else (),
+        metric=loaded.spec.evaluation.metric,
+        champion=batch.version,
+        action=action,
+        trained=outcome is not None,
+        released=outcome is not None and outcome.released,
+        **figures,
+    )
+
+
+def _act(report: MonitorReport) -> tuple[str, RunOutcome | None]:
+    """Do what the automation does: retrain where the verdict asks for it."""
+    if report.status != "RETRAIN":
+        return "", None
+    state = retrain(project=report.project, as_of=report.as_of, trigger=trigger_of(report), return_state=True)
+    outcome = state.data if isinstance(state.data, RunOutcome) else None
+    if outcome is None:
+        return str(state.message).partition("\n")[0], None
+    return f"{outcome.decision}: {outcome.version or 'nothing new'}", outcome
+
+
+def _train_anyway(project: str, as_of: datetime) -> ModelRef:
+    """Return a model trained on what is known by then. Where the loop trained too, the ledger has it already."""
+    outcome = retrain(project=project, as_of=as_of, trigger=Trigger(why="always retrained"), dry_run=True)
+    return RunOutcome.model_validate(outcome).fit.chosen
+
+
+def _judge_in_hindsight(loaded: LoadedProject, window: Window, models: dict[str, ModelRef]) -> dict[str, float]:
+    """Return each model's figure on the window by all labels that ever came: nobody decided by these."""
+    from infra.frames import read_parquet  # noqa: PLC0415  brings pandas
+    from tasks.maturity import name_rows  # noqa: PLC0415
+
+    spec, workspace = loaded.spec, open_workspace()
+    batch = workspace.registry.batch(spec.name, window.name)
+    if batch is None or spec.row_id is None or spec.monitoring is None:
+        raise UsageError(f"{spec.name}/{window.name}: was not scored.")
+    rows = read_parquet(workspace.store.read(batch.rows_blob))
+    hindsight = window.end + timedelta(days=spec.monitoring.labels.delay_days)
+    labels = read_labels(loaded, window.start, window.end, hindsight)
+    truth = labels.set_index(name_rows(labels[spec.row_id]))[spec.target]
+    known = rows.assign(truth=name_rows(rows[spec.row_id]).map(truth)).dropna(subset="truth").reset_index(drop=True)
+    with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
+        return {name: _measure(loaded, ref, known, Path(scratch) / name) for name, ref in models.items()}
+
+
+def _measure(loaded: LoadedProject, ref: ModelRef, known: "pd.DataFrame", path: Path) -> float:
+    from tasks.models.loading import load_model  # noqa: PLC0415  brings scikit-learn
+    from tasks.monitoring.performance import measure_value  # noqa: PLC0415
+    from tasks.scoring.predicting import answer_rows  # noqa: PLC0415
+
+    model: Any = load_model(open_workspace().store.fetch(ref.artifact, path), expected_content=ref.content)
+    answers = answer_rows(model, known[list(loaded.spec.features)])
+    return measure_value(answers.assign(truth=known["truth"]), loaded.spec)
+
+
