@@ -138,11 +138,15 @@ def _judge_in_hindsight(loaded: LoadedProject, window: Window, models: dict[str,
 
 def _measure(loaded: LoadedProject, ref: ModelRef, known: "pd.DataFrame", path: Path) -> float:
     from tasks.models.loading import load_model  # noqa: PLC0415  brings scikit-learn
-    from tasks.monitoring.performance import measure_value  # noqa: PLC0415
+    from tasks.monitoring.performance import measure_performance  # noqa: PLC0415
     from tasks.scoring.predicting import answer_rows  # noqa: PLC0415
 
     model: Any = load_model(open_workspace().store.fetch(ref.artifact, path), expected_content=ref.content)
     answers = answer_rows(model, known[list(loaded.spec.features)])
-    return measure_value(answers.assign(truth=known["truth"]), loaded.spec)
+    rows = answers.assign(truth=known["truth"])
+    seen = measure_performance(
+        rows, loaded.spec, classes=model.classes, scored=len(rows), due=len(rows), expected=None
+    )
+    return float("nan") if seen.value is None else seen.value
 
 

@@ -132,7 +132,7 @@ def _take_labels(watched: Watched) -> None:
 
 def _judge(watched: Watched, batch: BatchRow) -> MonitorReport:
     from tasks.monitoring.persistence import persists  # noqa: PLC0415  brings numpy
-    from tasks.monitoring.verdict import decide_status  # noqa: PLC0415
+    from tasks.monitoring.verdict import reach_verdict  # noqa: PLC0415
 
     spec = watched.project.spec
     version = find_version(batch.model)
@@ -148,16 +148,14 @@ def _judge(watched: Watched, batch: BatchRow) -> MonitorReport:
             logger.info("%s", performance.reason)
     rules = watched.rules.drift
     alarms = [*_earlier_alarms(watched), drift.alarm if drift else None]
-    lasting = persists(alarms, needed=rules.alarms, of_windows=rules.of_windows)
-    said = decide_status(
-        project=spec.name,
-        window=watched.window.name,
-        problem=str(batch.findings.get("problem") or ""),
-        scored_rows=batch.rows,
-        quarantined_rows=batch.quarantined_rows,
+    problem = str(batch.findings.get("problem") or "")
+    said = reach_verdict(
+        broken=[problem] if problem else [],
         drift=drift,
-        drift_lasts=lasting,
+        persistent=persists(alarms, needed=rules.alarms, of_windows=rules.of_windows),
         performance=performance,
+        quarantined_rows=batch.quarantined_rows,
+        project=spec.name,
     )
     return MonitorReport(
         project=spec.name,
@@ -205,7 +203,7 @@ def _measure_drift(
         else:
             window = summarize_window(rows, reference.features)
         report = decide_drift(reference.features, window, rules, importances=reference.importances, beside=beside)
-        page = _write_page(spec, version, report, rows, folder) if rules.reference == "training" else None
+        page = _write_page(watched, spec, version, rows, folder)
     return report, page
 
 
@@ -224,25 +222,30 @@ def _hold_target(spec: ProjectSpec, reference: Reference, matured: "pd.DataFrame
 
 
 def _write_page(
-    spec: ProjectSpec, version: StoredVersion, report: DriftReport, rows: Path, folder: Path
+    watched: Watched, spec: ProjectSpec, version: StoredVersion, rows: Path, folder: Path
 ) -> ArtifactRef | None:
-    """Keep Evidently's report on a sample; that it fails says nothing of the window."""
+    """Keep Evidently's report on a sample beside the training rows; None where no column can be shown."""
     from tasks.monitoring.evidently_page import write_page  # noqa: PLC0415  brings Evidently
+    from tasks.monitoring.watched import watch_features  # noqa: PLC0415
 
     store = open_workspace().store
     train = store.fetch(version.manifest.split.train, folder / "train.parquet")
-    try:
-        path = write_page(train, rows, spec, report, folder / "page.html")
-    except KeepfitError as error:
-        logger.warning("no report of Evidently: %s", error.message)
-        return None
-    return store.put_file(path, "text/html; charset=utf-8")
+    title = f"{spec.name}/{watched.window.name} beside the training rows of {version.label}"
+    page = write_page(train, rows, watch_features(spec), folder / "page.html", title=title)
+    return None if page is None else store.put_file(page, "text/html; charset=utf-8")
 
 
 def _measure_performance(watched: Watched, version: StoredVersion, matured: "pd.DataFrame") -> PerformanceReport:
-    from tasks.monitoring.performance import measure_performance  # noqa: PLC0415  brings numpy
+    from tasks.maturity import DUE, TRUTH  # noqa: PLC0415  brings pandas
+    from tasks.monitoring.performance import measure_performance  # noqa: PLC0415
 
-    expected = version.manifest.evaluation.metrics[0]
-    return measure_performance(matured, watched.project.spec, watched.rules.performance, expected=expected.value)
+    return measure_performance(
+        matured[matured[TRUTH].notna()],
+        watched.project.spec,
+        classes=version.manifest.model.classes,
+        scored=len(matured),
+        due=int(matured[DUE].sum()),
+        expected=version.manifest.evaluation.metrics[0].value,
+    )
 
 
