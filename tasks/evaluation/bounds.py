@@ -6,8 +6,8 @@ from infra.errors import IntegrityError
 from tasks.contracts.evaluation import GateCheck, ScoredModel, ScoredRows
 from tasks.contracts.project import Budgets, ProjectSpec
 from tasks.evaluation.answers import AnswerTable
-from tasks.evaluation.intervals import measure_with_interval
 from tasks.metrics.answers import Answers
+from tasks.metrics.intervals import measure_with_interval
 from tasks.metrics.registry import find_metric
 
 BYTES_PER_MB = 1_000_000

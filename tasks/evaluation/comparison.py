@@ -6,16 +6,16 @@ import numpy as np
 from scipy import stats
 
 from tasks.evaluation.answers import AnswerTable
-from tasks.evaluation.proportions import (
+from tasks.metrics.answers import Answers, Floats
+from tasks.metrics.proportions import (
     detectable_difference,
     mcnemar_p,
     not_above_p,
     rows_needed,
     tango_interval,
 )
-from tasks.evaluation.resampling import ADVERSE_UP_TO, Sample, draw_weights, find_adverse_row, gather, tail_p, widen
-from tasks.metrics.answers import Answers, Floats
 from tasks.metrics.registry import Metric
+from tasks.metrics.resampling import ADVERSE_UP_TO, Sample, draw_weights, find_adverse_row, gather, tail_p, widen
 
 MIN_GROUPS = 10
 """Fewer independent groups than this say too little of how much groups differ (Cameron, Gelbach & Miller 2008)."""

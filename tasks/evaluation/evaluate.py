@@ -14,9 +14,9 @@ from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.baseline import answer_by_shares
 from tasks.evaluation.bounds import require_model
 from tasks.evaluation.comparison import POWER, compare
-from tasks.evaluation.intervals import measure_with_interval
-from tasks.evaluation.proportions import detectable_difference
 from tasks.metrics.answers import Answers, Label
+from tasks.metrics.intervals import measure_with_interval
+from tasks.metrics.proportions import detectable_difference
 from tasks.metrics.registry import Metric, find_metric
 
 Confusion = tuple[tuple[int, ...], ...]

@@ -17,8 +17,8 @@ from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
 from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.evaluate import Confusion, EvaluationNumbers
-from tasks.evaluation.proportions import wilson_interval
 from tasks.metrics.answers import Answers, Floats, Label, Mask
+from tasks.metrics.proportions import wilson_interval
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 CYCLE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", RED, "#F0E442", "#000000")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -100,10 +101,8 @@ class _Pair:
         elif self.before.measure.kind == "number":
             yield self._compare("ks", "KS distance", compare_numbers, self._describe_numbers)
         else:
-            kept = keep_values(self.pseudo.sampled(self.place), self.pseudo.size)
-            yield self._compare(
-                "chi2", "total variation", lambda a, b: compare_values(a, b, kept), self._describe_values
-            )
+            kept = keep_values(np.array(self.before.counts), self.pseudo.size)
+            yield self._compare("chi2", "total variation", partial(compare_values, kept=kept), self._describe_values)
         if self.before.measure.part in ("", "hour"):
             yield from self._compare_missing()
 
@@ -179,9 +178,10 @@ class _Pair:
 
     def _describe_numbers(self, distance: float) -> str:
         now, before = np.array(self.now.counts), np.array(self.before.counts)
-        if not len(now) or np.count_nonzero(now) == np.count_nonzero(before) == 1:
+        if distance == 0 and np.count_nonzero(before) == 1:
             return "constant"
-        lower = (np.cumsum(now) / now.sum() - np.cumsum(before) / before.sum()).sum() > 0
+        gaps = np.cumsum(now) / now.sum() - np.cumsum(before) / before.sum()
+        lower = gaps[np.argmax(np.abs(gaps))] > 0
         said = [f"like a shift of {sd_of_shift(distance):.2f} sd, to {'lower' if lower else 'higher'} values"]
         outside = (now[0] + now[-1]) / now.sum() - (before[0] + before[-1]) / before.sum()
         if outside >= 0.001:
@@ -192,7 +192,7 @@ class _Pair:
 
     def _describe_values(self, effect: float) -> str:
         now, before = np.array(self.now.counts), np.array(self.before.counts)
-        if np.count_nonzero(now) == np.count_nonzero(before) == 1 and effect == 0:
+        if effect == 0 and np.count_nonzero(before) == 1:
             return "constant"
         fresh = now[-1] / now.sum() - before[-1] / before.sum()
         return f"{fresh:.1%} of the rows hold values that are new, or rare in the reference" if fresh >= 0.001 else ""

@@ -53,8 +53,8 @@ def make_edges(values: Floats) -> Floats:
     """Return where the bins of a number begin, ascending: quantiles of these values, each repeated value by itself.
 
     Bin 0 lies below the least value, the last one above the greatest, so that both tails beyond what was seen have a
-    bin of their own. Infinite values fall into them; NaN is left out before. Up to `BINS` distinct values each have
-    their bin.
+    bin of their own. Infinite values fall into them; NaN is left out before. Up to `BINS` distinct values have a bin
+    each, and so has what lies between them.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def make_edges(values: Floats) -> Floats:
         return np.zeros(0)
     distinct = np.unique(finite)
     if len(distinct) <= BINS:
-        return np.append(distinct, np.nextafter(distinct[-1], np.inf))
+        return np.unique(np.append(distinct, np.nextafter(distinct, np.inf)))
     places = np.linspace(0, len(finite) - 1, BINS + 1).round().astype(int)
     quantiles = finite[places]
     heavy = np.unique(quantiles[1:][quantiles[1:] == quantiles[:-1]])

@@ -62,40 +62,58 @@ def sd_of_shift(distance: float) -> float:
     return float(2 * stats.norm.ppf((1 + min(distance, 1 - 1e-12)) / 2))
 
 
-def keep_values(reference: Counts, rows: float) -> npt.NDArray[np.bool_]:
-    """Return which values stand for themselves: at least one row expected among `rows`. The others are put together.
+class Kept(NamedTuple):
+    """Which values stand for themselves, (codes,), and how many reference rows hold one that only just does."""
 
-    The last count, of what is none of the values, never stands for itself: a fresh row is new as often as rows that
-    occur once in the reference (Good 1953, Biometrika 40), and these are among the rare ones.
+    mask: npt.NDArray[np.bool_]
+    just: float = 0.0
+
+
+def keep_values(reference: Counts, rows: float) -> Kept:
+    """Return which values stand for themselves: at least one row expected among `rows`, at least 5 in the reference.
+
+    The others are put together. Of values that occur fewer than 5 times, those that happen to occur more often than the
+    rest would be picked, and would fall back in the window.
+    The last count, of what is none of the values, never stands for itself: new values are among the rare ones.
     """
-    shares = np.asarray(reference) / max(float(np.sum(reference)), 1.0)
-    kept = shares * rows >= 1.0
-    kept[-1] = False
-    return np.asarray(kept)
+    counts = np.asarray(reference)
+    least = max(np.ceil(float(counts.sum()) / rows - 1e-9), NORMAL_FROM)
+    mask = counts >= least
+    mask[-1] = False
+    return Kept(mask, float(counts[mask & (counts <= least + 1)].sum()))
 
 
-def compare_values(window: Counts, reference: Counts, kept: npt.NDArray[np.bool_]) -> Difference:
+def compare_values(window: Counts, reference: Counts, kept: Kept) -> Difference:
     """Return the test of homogeneity of values, and the total variation distance.
 
     Two tests, twice the smaller p (Bonferroni). (1) Among the values that are kept, Pearson's chi-square Σ (a sqrt(N/n) -
     b sqrt(n/N))² / (a + b) (Press et al., Numerical Recipes, section 14.4), referred to the gamma distribution with the
     mean k - 1 and the variance 2 (k - 1) + (Σ 1/p - k² - 2k + 2) / m that it has at small expected counts (Haldane 1937,
-    Biometrika 29:133-143). (2) More rows that are rare or new than in the reference, given their total: binomial
-    (Przyborowski & Wilenski 1940, Biometrika 31), exact for rare values, conservative otherwise. The effect is Σ |q - p| / 2
-    over the kept values and the rest as one: the share of rows that hold another value than they would have.
+    Biometrika 29:133-143). (2) More rows that are rare or new than were to be expected, given their total: binomial
+    (Przyborowski & Wilenski 1940, Biometrika 31), exact for rare values, conservative otherwise.
 
-    >>> float(compare_values(np.array([50, 50, 0]), np.array([80, 20, 0]), np.array([True, True, False])).effect)
+    To be expected are not only the rows of the reference that hold rare values, but also those whose value would be rare
+    without them (`kept.just`): a value seen t times is seen t - 1 times by its own rows (Good 1953, Biometrika 40:237-264,
+    eq. 2; leaving one out, and one more for the error of that). Otherwise an identifier, new in each row, would always have
+    changed.
+
+    The effect is Σ |q - p| / 2 over the kept values and the rest as one: the share of rows that hold another value than
+    they would have. Of the rest counts what lies outside the two expectations.
+
+    >>> kept = Kept(np.array([True, True, False]))
+    >>> float(compare_values(np.array([50, 50, 0]), np.array([80, 20, 0]), kept).effect)
     0.3
     """
     n, total = _total(window), float(np.sum(reference))
-    a, b = window[..., kept], np.asarray(reference, dtype=np.float64)[kept]
+    a, b = window[..., kept.mask], np.asarray(reference, dtype=np.float64)[kept.mask]
     rare, rare_before = n - a.sum(axis=-1), total - float(b.sum())
+    expected = rare_before + kept.just
     statistic, p_kept = _chi_square(a, b)
-    p_rare = _more_than_chance(rare, rare_before, n, total)
-    both = len(b) > 1
+    p_rare = _more_than_chance(rare, expected, n, total)
     gaps = np.abs(a / np.maximum(n, 1)[..., None] - b / max(total, 1.0)).sum(axis=-1)
-    effect = (gaps + np.abs(rare / np.maximum(n, 1) - rare_before / max(total, 1.0))) / 2
-    p = np.minimum(1.0, 2 * np.minimum(p_kept, p_rare)) if both else p_rare
+    share, low, high = rare / np.maximum(n, 1), rare_before / max(total, 1.0), expected / max(total, 1.0)
+    effect = (gaps + np.maximum(0.0, np.maximum(share - high, low - share))) / 2
+    p = np.minimum(1.0, 2 * np.minimum(p_kept, p_rare)) if len(b) > 1 else p_rare
     return Difference(statistic, np.asarray(p), np.asarray(effect))
 
 

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.evaluation.comparison import MIN_GROUPS, compare, holm
-from tasks.evaluation.proportions import mcnemar_p
 from tasks.metrics.answers import Answers
+from tasks.metrics.proportions import mcnemar_p
 from tasks.metrics.registry import METRICS
 from tests.tasks.evaluation.builders import draw_pair, right_and_wrong, table_of
 

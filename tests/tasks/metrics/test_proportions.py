@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.evaluation.proportions import (
+from tasks.metrics.proportions import (
     detectable_difference,
     mcnemar_p,
     not_above_p,

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluation.intervals import measure_with_interval
-from tasks.evaluation.resampling import draw_weights, gather, tail_p, widen
+from tasks.metrics.intervals import measure_with_interval
 from tasks.metrics.registry import METRICS
+from tasks.metrics.resampling import draw_weights, gather, tail_p, widen
 from tests.tasks.evaluation.builders import draw_pair, right_and_wrong, table_of
 
 BOOTSTRAPPED = ["balanced_accuracy", "f1", "mcc", "log_loss", "roc_auc", "pr_auc"]

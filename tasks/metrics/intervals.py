@@ -1,20 +1,36 @@
 """A metric of one model with its confidence interval."""
 
+from typing import Protocol
+
 import numpy as np
 
 from tasks.contracts.evaluation import MetricValue
-from tasks.evaluation.answers import AnswerTable
-from tasks.evaluation.proportions import wilson_interval
-from tasks.evaluation.resampling import ADVERSE_UP_TO, draw_weights, find_adverse_row, gather, widen
-from tasks.metrics.answers import Answers
+from tasks.metrics.answers import Answers, Codes, Floats, Label
+from tasks.metrics.proportions import wilson_interval
 from tasks.metrics.registry import Metric
+from tasks.metrics.resampling import ADVERSE_UP_TO, draw_weights, find_adverse_row, gather, widen
 
 NAN = float("nan")
 
 
+class AnsweredRows(Protocol):
+    """n rows with their truth: class codes (positions in `classes`), or values where there are no classes."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def truth(self) -> Codes | Floats: ...
+    @property
+    def classes(self) -> tuple[Label, ...]: ...
+    @property
+    def positive(self) -> int: ...
+    @property
+    def groups(self) -> Codes | None: ...
+
+
 def measure_with_interval(
     metric: Metric,
-    table: AnswerTable,
+    table: AnsweredRows,
     answers: Answers,
     *,
     draws: int = 2_000,
@@ -46,7 +62,7 @@ def measure_with_interval(
 
 
 def _bootstrap(
-    metric: Metric, table: AnswerTable, answers: Answers, *, draws: int, seed: int, alpha: float
+    metric: Metric, table: AnsweredRows, answers: Answers, *, draws: int, seed: int, alpha: float
 ) -> tuple[float, float]:
     k = len(table.classes)
     sample = gather(metric, table.truth, (answers,), k=k, positive=table.positive, groups=table.groups)
