@@ -281,8 +281,8 @@ def test_history_tells_of_the_breaker_and_of_windows(visits: Place) -> None:
 def test_the_flow_does_what_the_command_does_and_says_it_on_its_page(
     visits: Place, prefect_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KEEPFIT_PROJECTS", visits.environment["KEEPFIT_PROJECTS"])
     with own_workspace(visits.home, monkeypatch), open_desk(prefect_url) as desk:
+        monkeypatch.setenv("KEEPFIT_PROJECTS", visits.environment["KEEPFIT_PROJECTS"])
         run = desk.client.create_flow_run(score_window, parameters={"project": "visits", "window": DAY})
         state = desk.run(score_window, run)
     assert (state.name, state.message) == (
