@@ -32,12 +32,16 @@ IMPORTED_ONCE = (
     "flows.retraining",
     "flows.cli.main",
     "flows.cli.running",
+    "flows.cli.scoring",
+    "flows.cli.tracing",
     "tasks.evaluation.pictures",
     "tasks.models.loading",
     "tasks.models.saving",
     "tasks.release.page",
     "tasks.training.fitting",
+    "tasks.validation.batches",
     "tasks.validation.contract",
+    "tasks.validation.labels",
 )
 
 

@@ -31,7 +31,9 @@ def make_predictions(hours: dict[str, int]) -> pd.DataFrame:
 
 
 def make_delivery(hours: int, order: int, labels: dict[str, int]) -> Delivery:
-    frame = pd.DataFrame({"row_id": pd.Series(list(labels), dtype="str"), "truth": pd.array(list(labels.values()), "Int64")})
+    frame = pd.DataFrame(
+        {"row_id": pd.Series(list(labels), dtype="str"), "truth": pd.array(list(labels.values()), "Int64")}
+    )
     return Delivery(at(hours), order, frame)
 
 
