@@ -22,8 +22,6 @@ from tasks.release.stored import StoredVersion
 from tasks.windows import previous_window, same_season
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tasks.monitoring.summaries import ReferenceSummary
 
 logger = logging.getLogger(__name__)
@@ -52,6 +50,7 @@ def find_reference(spec: ProjectSpec, version: StoredVersion, window: Window, ru
     from tasks.monitoring.watched import watch_features, watch_target  # noqa: PLC0415  brings numpy
 
     train = version.manifest.split.train
+    features: ReferenceSummary | None
     if rules.reference == "training":
         features = _summarize(spec, train, watch_features(spec), f"the training rows of {version.label}")
     else:
@@ -95,7 +94,9 @@ def _summarize_batches(spec: ProjectSpec, batches: Sequence[BatchRow]) -> "Refer
     return kept(["batches", digest, repr(watched)], ReferenceSummary, make)
 
 
-def _summarize(spec: ProjectSpec, rows: ArtifactRef, watched: Sequence[BaseModel], described: str) -> "ReferenceSummary":
+def _summarize(
+    spec: ProjectSpec, rows: ArtifactRef, watched: Sequence[BaseModel], described: str
+) -> "ReferenceSummary":
     from tasks.monitoring.summaries import ReferenceSummary, summarize_reference  # noqa: PLC0415
 
     def make() -> ReferenceSummary:

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def replay(
-    project: str, start: datetime, end: datetime, tell: Callable[[ReplayedWindow], None]
-) -> Replay:
+def replay(project: str, start: datetime, end: datetime, tell: Callable[[ReplayedWindow], None]) -> Replay:
     """Live through the windows from `start` up to `end`; the workspace must be one of the replay's own.
 
     Parameters
@@ -81,8 +79,7 @@ def _find_windows(loaded: LoadedProject, start: datetime, end: datetime) -> Iter
 def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: ModelRef) -> ReplayedWindow:
     project = loaded.spec.name
     batch = score_batch(project, window.name, as_of=window.end)
-    report = monitor(project=project, window=window.name, as_of=window.end)
-    assert isinstance(report, MonitorReport)
+    report = MonitorReport.model_validate(monitor(project=project, window=window.name, as_of=window.end))
     models = {"frozen": frozen, "kept_fit": find_version(batch.version).manifest.model, "always": always}
     figures = _judge_in_hindsight(loaded, window, models)
     action, outcome = _act(report)
@@ -144,9 +141,5 @@ def _measure(loaded: LoadedProject, ref: ModelRef, known: "pd.DataFrame", path: 
     model: Any = load_model(open_workspace().store.fetch(ref.artifact, path), expected_content=ref.content)
     answers = answer_rows(model, known[list(loaded.spec.features)])
     rows = answers.assign(truth=known["truth"])
-    seen = measure_performance(
-        rows, loaded.spec, classes=model.classes, scored=len(rows), due=len(rows), expected=None
-    )
+    seen = measure_performance(rows, loaded.spec, classes=model.classes, scored=len(rows), due=len(rows), expected=None)
     return float("nan") if seen.value is None else seen.value
-
-

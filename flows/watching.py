@@ -247,5 +247,3 @@ def _measure_performance(watched: Watched, version: StoredVersion, matured: "pd.
         due=int(matured[DUE].sum()),
         expected=version.manifest.evaluation.metrics[0].value,
     )
-
-

@@ -64,4 +64,6 @@ def _line(change: Change) -> str:
     p = "" if change.p_adjusted is None else f"{change.p_adjusted:.2g}"
     figures = f"{effect} | {figure(change.threshold)} | {p} | {share}"
     name = change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})"
-    return f"| {'▲' if change.drifted else ''} | {words(name)} | {words(change.test)} | {figures} | {words(change.note)} |"
+    return (
+        f"| {'▲' if change.drifted else ''} | {words(name)} | {words(change.test)} | {figures} | {words(change.note)} |"
+    )

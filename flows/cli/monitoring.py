@@ -76,9 +76,7 @@ def _row(change: Change) -> tuple[str, ...]:
     return (name, "▲" if change.drifted else "", change.test, *figures, number(change.importance, ".0%"), change.note)
 
 
-def replay_project(
-    project: str, start: datetime, end: datetime, picture: Path, *, as_json: bool
-) -> None:
+def replay_project(project: str, start: datetime, end: datetime, picture: Path, *, as_json: bool) -> None:
     """Replay the period in a workspace of its own, print each window as it ends, and draw the picture.
 
     Raises
@@ -96,7 +94,9 @@ def replay_project(
         from flows.replay import replay
 
         server.wait()
-        said.print(Text(_line("window", "rows", "verdict", "frozen", "kept fit", "always", "champion", "then"), style="bold"))
+        said.print(
+            Text(_line("window", "rows", "verdict", "frozen", "kept fit", "always", "champion", "then"), style="bold")
+        )
         with naming_silent_server():
             done = replay(project, start, end, lambda window: said.print(_show(window), soft_wrap=True))
     from tasks.monitoring.timeline import draw_timeline

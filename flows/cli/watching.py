@@ -67,7 +67,9 @@ def monitor(
     window: Window = "",
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", help="What is known at this time (ISO 8601; UTC unless it says otherwise); default now."),
+        typer.Option(
+            "--as-of", help="What is known at this time (ISO 8601; UTC unless it says otherwise); default now."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -83,7 +85,9 @@ def monitor(
 
 def replay(
     project: Project,
-    start: Annotated[str, typer.Option("--from", help="Begin of the first window, e.g. 2013-03-01.", show_default=False)],
+    start: Annotated[
+        str, typer.Option("--from", help="Begin of the first window, e.g. 2013-03-01.", show_default=False)
+    ],
     end: Annotated[str, typer.Option("--to", help="End of the last window, e.g. 2014-01-01.", show_default=False)],
     picture: Annotated[Path, typer.Option("--picture", help="Where the picture goes.")] = Path("replay.png"),
     as_json: AsJson = False,

@@ -42,7 +42,9 @@ def draw_timeline(replay: Replay) -> bytes:
             axes.text(place + 0.53, high + room * 0.4, f"@{new}", color=GREEN, fontsize=9)
     axes.plot([], [], color=GREEN, linewidth=1.2, label="release")
     axes.set_xticks(places, [window.window.name for window in seen], rotation=45 if len(seen) > 8 else 0)
-    axes.set(ylabel=seen[0].metric, title=f"{replay.project}: {seen[0].window.name} to {seen[-1].window.name}, replayed")
+    axes.set(
+        ylabel=seen[0].metric, title=f"{replay.project}: {seen[0].window.name} to {seen[-1].window.name}, replayed"
+    )
     axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, -0.42), ncols=3, frameon=False, fontsize=9)
     buffer = io.BytesIO()
