@@ -199,5 +199,7 @@ class _Pair:
 
 
 def _size_at(p: Floats, *, classifier: bool) -> Floats:
-    """Return sqrt(m) times the effect that has this p: 2 AUC - 1 has the variance 1 / 3m; KS distances as Kolmogorov's."""
-    return np.asarray(np.maximum(0.0, special.ndtri(1 - p)) / np.sqrt(3) if classifier else special.kolmogi(p))
+    """Return sqrt(m) times the effect that has this p: Kolmogorov's law; of 2 AUC - 1 on half the rows the variance 2 / 3m."""
+    if classifier:
+        return np.asarray(np.maximum(0.0, special.ndtri(1 - p)) * np.sqrt(2 / 3))
+    return np.asarray(special.kolmogi(p))

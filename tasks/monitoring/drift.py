@@ -73,8 +73,7 @@ def decide_drift(
     refusal = _find_refusal(reference, window, rules)
     if reference is None or refusal:
         return _say_unknown(reference, window, rules, refusal)
-    further = (each for each in beside if min(each.reference.rows, each.window.rows) >= rules.min_rows)
-    held = [Held(reference, window, pseudo), *further]
+    held = [Held(reference, window, pseudo), *beside]
     found = [change for place, each in enumerate(held) for change in _compare(each, rules, seed + place)]
     tests = [each for each in found if isinstance(each, Comparison)]
     if not tests:
@@ -122,6 +121,9 @@ def calibrate(tests: Sequence[Comparison], rate: float) -> Calibration:
 
 
 def _compare(held: Held, rules: Drift, seed: int) -> list[Comparison | NoComparison]:
+    if refusal := _find_refusal(held.reference, held.window, rules):
+        rows = held.reference.rows, held.window.rows
+        return [NoComparison(each.measure, *rows, refusal) for each in held.reference.measures]
     pseudo = held.pseudo or draw_pseudo_windows(held.reference, held.window.rows, rules, seed)
     return compare_window(held.reference, held.window, pseudo)
 

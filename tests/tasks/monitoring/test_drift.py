@@ -242,6 +242,15 @@ def test_predictions_are_held_against_rows_of_their_own():
     assert [each.reference_rows for each in report.changes if each.drifted] == [700]
 
 
+def test_too_few_predictions_are_said_and_do_not_hide_the_rest():
+    before, now = reference_of(mixed(0, 2_000), MIXED), mixed(1, 500, shift=1)
+    few = reference_of(numbers(np.arange(30.0)), {"x": "number"})
+    beside = [Held(few, window_of(numbers(np.arange(500.0)), few))]
+    report = decide_drift(before, window_of(now, before), Drift(), beside=beside)
+    assert report.drifted == ("x",)
+    assert "The reference has 30 rows" in report.changes[-1].note
+
+
 def test_the_same_seed_gives_the_same_report():
     before, now = mixed(0, 900), mixed(1, 300)
     assert judge(before, now, MIXED, seed=3) == judge(before, now, MIXED, seed=3)
