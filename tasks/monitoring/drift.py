@@ -11,7 +11,7 @@ from tasks.contracts.upkeep import Drift
 from tasks.monitoring.comparisons import Comparison, NoComparison, compare_window
 from tasks.monitoring.counting import Floats
 from tasks.monitoring.differences import adjust_p
-from tasks.monitoring.pseudo_windows import PseudoWindows
+from tasks.monitoring.pseudo_windows import PseudoWindows, size_for
 from tasks.monitoring.summaries import ReferenceSummary, WindowSummary
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,8 @@ def decide_drift(
         Further tables tested together with the first: predictions held against those on the champion's test rows (those
         on its training rows are too sure of themselves), matured targets against the training rows' targets.
     pseudo
-        From `draw_pseudo_windows`, to judge many windows of one size; left out, they are drawn here.
+        From `draw_pseudo_windows` of this reference, to judge many windows of one size; others are drawn where it does
+        not fit.
     seed
         Of the pseudo-windows.
     """
@@ -124,7 +125,9 @@ def _compare(held: Held, rules: Drift, seed: int) -> list[Comparison | NoCompari
     if refusal := _find_refusal(held.reference, held.window, rules):
         rows = held.reference.rows, held.window.rows
         return [NoComparison(each.measure, *rows, refusal) for each in held.reference.measures]
-    pseudo = held.pseudo or draw_pseudo_windows(held.reference, held.window.rows, rules, seed)
+    pseudo = held.pseudo
+    if pseudo is None or pseudo.size != size_for(held.reference.rows, held.window.rows):
+        pseudo = draw_pseudo_windows(held.reference, held.window.rows, rules, seed)
     return compare_window(held.reference, held.window, pseudo)
 
 
