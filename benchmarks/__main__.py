@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 BENCHMARKS = {
+    "drift": "how often a drift alarm is false and what is caught, what the decision costs; beside Evidently",
     "gate": "how often the gate promotes equal, better and worse models, beside two common rules",
     "overhead": "what keepfit adds to the bare work on iris, beside bare Prefect",
     "stack": "the production stack: up, trigger to release, twenty retrainings at once, memory",

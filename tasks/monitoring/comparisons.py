@@ -27,8 +27,8 @@ from tasks.monitoring.watched import Measure
 MIN_VALUES = 30
 """Fewer values than this on either side are not compared."""
 
-WHOLE_DAYS = {"hour": 1.0, "weekday": 7.0, "month": 365.0}
-"""A window shorter than this shows only some hours, weekdays or months, whatever the rows are like."""
+WHOLE_DAYS = {"hour": 0.95, "weekday": 6.5, "month": 350.0}
+"""Rows from a shorter time show only some hours, weekdays or months, whatever they are like."""
 
 FLOOR = 0.05
 """Smallest effect that counts, however many rows show it: a KS distance of 0.05 is a normal moved by 0.13 sd, two thirds
@@ -91,19 +91,17 @@ class _Pair:
     place: int
 
     def compare(self) -> Iterator[Comparison | NoComparison]:
-        if self.before.measure.part and self.now.days < WHOLE_DAYS[self.before.measure.part]:
-            yield self._not_compared(
-                f"the window spans {self.now.days:.1f} days: too short to show every {self.before.measure.part}"
-            )
-            return
+        part, days = self.before.measure.part, min(self.before.days, self.now.days)
         if min(self.before.present, self.now.present) < MIN_VALUES:
             yield self._not_compared(self._say_too_few())
+        elif part and days < WHOLE_DAYS[part]:
+            yield self._not_compared(f"{days:.1f} days are too short to show every {part}")
         elif self.before.measure.kind == "number":
             yield self._compare("ks", "KS distance", compare_numbers, self._describe_numbers)
         else:
             kept = keep_values(np.array(self.before.counts), self.pseudo.size)
             yield self._compare("chi2", "total variation", partial(compare_values, kept=kept), self._describe_values)
-        if self.before.measure.part in ("", "hour"):
+        if part in ("", "hour"):  # once a column
             yield from self._compare_missing()
 
     def compare_texts(self, now: Sequence[str], before: Sequence[str]) -> Iterator[Comparison | NoComparison]:
@@ -155,7 +153,7 @@ class _Pair:
         if not (self.before.missing or self.now.missing):
             return
         yield Comparison(
-            measure=self.before.measure,
+            measure=self.before.measure.model_copy(update={"part": ""}),
             test="nulls",
             effect_name="difference of the missing share",
             floor=FLOOR,
@@ -199,5 +197,7 @@ class _Pair:
 
 
 def _size_at(p: Floats, *, classifier: bool) -> Floats:
-    """Return sqrt(m) times the effect that has this p: 2 AUC - 1 has the variance 1 / 3m; KS distances as Kolmogorov's."""
-    return np.asarray(np.maximum(0.0, special.ndtri(1 - p)) / np.sqrt(3) if classifier else special.kolmogi(p))
+    """Return sqrt(m) times the effect that has this p: Kolmogorov's law; of 2 AUC - 1 on half the rows the variance 2 / 3m."""
+    if classifier:
+        return np.asarray(np.maximum(0.0, special.ndtri(1 - p)) * np.sqrt(2 / 3))
+    return np.asarray(special.kolmogi(p))

@@ -11,7 +11,7 @@ from tasks.contracts.upkeep import Drift
 from tasks.monitoring.comparisons import Comparison, NoComparison, compare_window
 from tasks.monitoring.counting import Floats
 from tasks.monitoring.differences import adjust_p
-from tasks.monitoring.pseudo_windows import PseudoWindows
+from tasks.monitoring.pseudo_windows import PseudoWindows, size_for
 from tasks.monitoring.summaries import ReferenceSummary, WindowSummary
 
 logger = logging.getLogger(__name__)
@@ -66,15 +66,15 @@ def decide_drift(
         Further tables tested together with the first: predictions held against those on the champion's test rows (those
         on its training rows are too sure of themselves), matured targets against the training rows' targets.
     pseudo
-        From `draw_pseudo_windows`, to judge many windows of one size; left out, they are drawn here.
+        From `draw_pseudo_windows` of this reference, to judge many windows of one size; others are drawn where it does
+        not fit.
     seed
         Of the pseudo-windows.
     """
     refusal = _find_refusal(reference, window, rules)
     if reference is None or refusal:
         return _say_unknown(reference, window, rules, refusal)
-    further = (each for each in beside if min(each.reference.rows, each.window.rows) >= rules.min_rows)
-    held = [Held(reference, window, pseudo), *further]
+    held = [Held(reference, window, pseudo), *beside]
     found = [change for place, each in enumerate(held) for change in _compare(each, rules, seed + place)]
     tests = [each for each in found if isinstance(each, Comparison)]
     if not tests:
@@ -122,7 +122,12 @@ def calibrate(tests: Sequence[Comparison], rate: float) -> Calibration:
 
 
 def _compare(held: Held, rules: Drift, seed: int) -> list[Comparison | NoComparison]:
-    pseudo = held.pseudo or draw_pseudo_windows(held.reference, held.window.rows, rules, seed)
+    if refusal := _find_refusal(held.reference, held.window, rules):
+        rows = held.reference.rows, held.window.rows
+        return [NoComparison(each.measure, *rows, refusal) for each in held.reference.measures]
+    pseudo = held.pseudo
+    if pseudo is None or pseudo.size != size_for(held.reference.rows, held.window.rows):
+        pseudo = draw_pseudo_windows(held.reference, held.window.rows, rules, seed)
     return compare_window(held.reference, held.window, pseudo)
 
 

@@ -178,6 +178,16 @@ def test_times_are_compared_by_hour_weekday_and_month_as_far_as_the_window_shows
     report = judge(before, pd.DataFrame({"t": at_night}), {"t": "datetime"})
     assert report.drifted == ("t (hour)",)
     assert "too short to show every month" in change_of(report, "t (month)").note
+    one_day = fortnight.hour.to_numpy() * pd.Timedelta(hours=1) + pd.Timestamp("2013-03-04", tz="UTC")
+    assert change_of(judge(before, pd.DataFrame({"t": one_day}), {"t": "datetime"}), "t (hour)").test == "chi2"
+
+
+def test_missing_times_are_one_change_of_the_column_however_short_the_window():
+    before = pd.DataFrame({"t": pd.date_range("2013-01-01", periods=2_000, freq="h", tz="UTC")})
+    now = before[:20].sample(300, replace=True, random_state=0).reset_index(drop=True)
+    now.loc[::2, "t"] = pd.NaT
+    report = judge(before, now, {"t": "datetime"})
+    assert [(each.name, each.test) for each in report.changes if each.drifted] == [("t", "nulls")]
 
 
 def texts(seed, n, words=WORDS):
@@ -240,6 +250,15 @@ def test_predictions_are_held_against_rows_of_their_own():
     report = decide_drift(before, window_of(now, before), Drift(), beside=[Held(scores_before, scores)])
     assert report.alarm is True
     assert [each.reference_rows for each in report.changes if each.drifted] == [700]
+
+
+def test_too_few_predictions_are_said_and_do_not_hide_the_rest():
+    before, now = reference_of(mixed(0, 2_000), MIXED), mixed(1, 500, shift=1)
+    few = reference_of(numbers(np.arange(30.0)), {"x": "number"})
+    beside = [Held(few, window_of(numbers(np.arange(500.0)), few))]
+    report = decide_drift(before, window_of(now, before), Drift(), beside=beside)
+    assert report.drifted == ("x",)
+    assert "The reference has 30 rows" in report.changes[-1].note
 
 
 def test_the_same_seed_gives_the_same_report():
