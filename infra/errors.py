@@ -8,6 +8,7 @@ KeepfitError                      exit 1
 │   ├── SourceError                        the source cannot be read
 │   │   └── SourceUnavailable     retryable
 │   ├── ContractBroken                     rows break the project's contract
+│   ├── LeakFound                          a feature or a row that was not known when it is said to have been
 │   └── InsufficientData                   too few rows, one class, nothing to measure
 ├── GateRefused                   exit 4   HOLD or REJECT, where the caller asked with --strict
 ├── CheckCrashed                           a validation check failed to run (says nothing of the data)
@@ -84,6 +85,10 @@ class SourceUnavailable(SourceError):
 
 
 class ContractBroken(DataError):
+    pass
+
+
+class LeakFound(DataError):
     pass
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from infra.registry.registry import Registry
 from infra.workspace import open_workspace
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.runs import RunContext
-from tasks.project import load_project
+from tasks.project import LoadedProject, load_project
 
 PARQUET = "application/vnd.apache.parquet"
 JSON = "application/json"
@@ -43,12 +44,12 @@ class Workbench(NamedTuple):
         write_parquet(frame, path)
         return self.store.put_file(path, PARQUET)
 
-    def plugin_folder(self) -> Path:
-        """Return the folder that relative paths of the project start from."""
-        return load_project(self._projects(), self.spec.name).folder.path
-
     def plugin_loader(self) -> Callable[[str], Callable[..., Any]]:
         """Return the loader of the project's own functions; refuse code other than the run began with."""
+        return self.plugin().load
+
+    def plugin(self) -> LoadedProject:
+        """Return the project with the run's spec; refuse code other than the run began with."""
         project = load_project(self._projects(), self.spec.name)
         if project.code != self.run.code:
             raise UsageError(
@@ -56,7 +57,7 @@ class Workbench(NamedTuple):
                 f"found {project.code[:12]} in {project.folder.path}.",
                 remedy="Start the run again, or bring the worker's checkout to the same commit.",
             )
-        return project.load
+        return replace(project, spec=self.spec)
 
     def _projects(self) -> Path:
         return open_workspace().settings.projects

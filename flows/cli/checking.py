@@ -49,12 +49,13 @@ def _examine(project: LoadedProject) -> Iterator[Sound]:
     yield Sound("project.yaml", f"{len(spec.features)} features, {len(spec.candidates)} candidates")
     yield _check_metrics(spec)
     from tasks.ingestion.reading import read_source
+    from tasks.ingestion.windows import read_as_scored
 
     raw_rows, source = read_source(spec, project.folder.path, datetime.now(UTC), project.load)
     yield Sound("source", f"{len(raw_rows):,} rows of {raw_rows.shape[1]} columns from {source}")
     from tasks.validation.contract import validate_frame
 
-    outcome = validate_frame(raw_rows, spec)
+    outcome = validate_frame(raw_rows, spec, read_as_scored(project, raw_rows))
     yield Sound("contract", f"{len(outcome.checks)} checks, {len(outcome.accepted):,} rows accepted")
     from tasks.preparation.splitting import split_rows
 

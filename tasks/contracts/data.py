@@ -20,6 +20,10 @@ class Snapshot(Contract):
     as_of: datetime
     taken_at: datetime
     is_new: bool = Field(True, description="False: the same content was known already.")
+    as_scored: ArtifactRef | None = Field(
+        None,
+        description="The newest window of the rows as `monitoring.rows` gives them: what was known when they were scored.",
+    )
 
 
 class Check(Contract):
@@ -41,7 +45,7 @@ class ValidationReport(Contract):
     quarantined: ArtifactRef | None = Field(description="The rows set aside, each with its reasons, as Parquet.")
     quarantined_rows: int
     checks: tuple[Check, ...]
-    warnings: tuple[str, ...] = Field((), description="Duplicates, one-column leaks, unknown columns: look, but go on.")
+    warnings: tuple[str, ...] = Field((), description="Duplicates, unknown columns: look, but go on.")
     page: ArtifactRef = Field(description="The result as a readable HTML page.")
     result: ArtifactRef = Field(description="Great Expectations' own result as JSON.")
 

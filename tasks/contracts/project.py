@@ -63,6 +63,11 @@ class Column(Contract):
     unique: bool = Field(False, description="No value may occur twice.")
     max_length: Positive | None = Field(None, description="Longest allowed text, in characters.")
     feature: bool = Field(True, description="False: kept, checked and sliced on, but never shown to a model.")
+    known: Literal["before"] | None = Field(
+        None,
+        description="before: a person vouches that the value is known before the target, however well it predicts it or "
+        "is mended later; the leak guard then lets it pass.",
+    )
 
 
 class Expectation(Contract):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from infra.errors import DataError, SourceError, SpecError
+from infra.errors import DataError, LeakFound, SourceError, SpecError
 from infra.frames import check_names
 from infra.sources.csv_files import MISSING_WORDS, read_csv
 from infra.sources.parquet_files import read_parquet
@@ -43,7 +43,8 @@ def read_source(
     """
     source = spec.source
     if source.function is not None:
-        raw_frame = call_function(source.function, call(source.function), folder, {}, {"as_of": as_of})
+        function = call(source.function)
+        raw_frame = call_function(source.function, function, folder, {}, {"as_of": as_of})
         described = f"function {source.function}"
     elif source.csv is not None:
         raw_frame, described = read_csv(source.csv, folder, _columns_as_written(spec)), f"csv {_join(source.csv)}"
@@ -57,7 +58,10 @@ def read_source(
         check_names(raw_frame)
     except DataError as error:
         raise SourceError(f"{described}: {error.message}", remedy=error.remedy) from error
-    return known_at(raw_frame, spec.time, as_of), described
+    known = known_at(raw_frame, spec.time, as_of, spec.monitoring.labels.delay_days if spec.monitoring else 0.0)
+    if source.function is not None and "as_of" in inspect.signature(function).parameters:
+        _require_all_known(raw_frame, known, spec, as_of, described)
+    return known, described
 
 
 def read_file(file: Path, spec: ProjectSpec) -> pd.DataFrame:
@@ -81,15 +85,31 @@ def read_file(file: Path, spec: ProjectSpec) -> pd.DataFrame:
     return read_csv(path, file.parent, _columns_as_written(spec), index=True)
 
 
-def known_at(raw_frame: pd.DataFrame, time: str | None, as_of: datetime) -> pd.DataFrame:
-    """Return the rows that had happened by `as_of`; all of them where the project names no time column.
+def known_at(raw_frame: pd.DataFrame, time: str | None, as_of: datetime, delay_days: float = 0.0) -> pd.DataFrame:
+    """Return the rows whose label was due by `as_of`: `delay_days` after their time, or at once.
 
-    A time that cannot be read stays: it is validation that says so.
+    All of them where the project names no time column. A time that cannot be read stays: it is validation that says so.
     """
     if time is None or time not in raw_frame:
         return raw_frame
-    later = read_times(raw_frame[time]) > pd.Timestamp(as_of)
+    later = read_times(raw_frame[time]) > pd.Timestamp(as_of) - pd.Timedelta(days=delay_days)
     return raw_frame[~later].reset_index(drop=True) if later.any() else raw_frame
+
+
+def _require_all_known(
+    raw_frame: pd.DataFrame, known: pd.DataFrame, spec: ProjectSpec, as_of: datetime, described: str
+) -> None:
+    """Refuse later rows of a function that was told the time: what it joins to the others is not to be trusted either."""
+    if len(known) == len(raw_frame):
+        return
+    delay_days = spec.monitoring.labels.delay_days if spec.monitoring else 0.0
+    due = f" and labels that are due {delay_days:g} days later" if delay_days else ""
+    raise LeakFound(
+        f"{spec.name}: {described} was asked for what is known at {as_of}{due}; {len(raw_frame) - len(known)} of "
+        f"{len(raw_frame)} rows are later by {spec.time!r}, up to {read_times(raw_frame[str(spec.time)]).max()}.",
+        remedy="Return rows with time + delay <= as_of only; where the source cannot tell, leave the parameter `as_of` "
+        "out, and later rows are cut off.",
+    )
 
 
 def read_times(raw_times: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -16,9 +16,12 @@ def ingest(run: RunContext) -> Snapshot:
     """Return the snapshot of what the source holds as of the run's time."""
     from infra.frames import digest_frame, write_parquet
     from tasks.ingestion.reading import read_source
+    from tasks.ingestion.windows import read_as_scored
 
     with opened(run) as bench:
-        rows, source = read_source(bench.spec, bench.plugin_folder(), run.as_of, bench.plugin_loader())
+        project = bench.plugin()
+        rows, source = read_source(bench.spec, project.folder.path, run.as_of, project.load)
+        as_scored = read_as_scored(project, rows)
         path = bench.scratch / "snapshot.parquet"
         write_parquet(rows, path)
         data = bench.store.put_file(path, PARQUET)
@@ -31,6 +34,7 @@ def ingest(run: RunContext) -> Snapshot:
             as_of=run.as_of,
             taken_at=datetime.now(UTC),
             is_new=not bench.registry.knows_blob(data.digest),
+            as_scored=None if as_scored is None else bench.save_frame(as_scored),
         )
     known = "new" if snapshot.is_new else "known already"
     logger.info("%d rows of %d columns, snapshot %s (%s)", len(rows), len(rows.columns), snapshot.digest[:12], known)

@@ -9,6 +9,8 @@ from tasks.contracts.upkeep import Monitoring
 from tasks.ingestion.reading import call_function, read_times
 from tasks.project import LoadedProject
 
+WINDOW_DAYS = {"day": 1, "week": 7, "month": 31}
+
 
 def read_window_rows(project: LoadedProject, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the raw rows from `start` (inclusive) up to `end` (exclusive), as `monitoring.rows` gives them.
@@ -92,6 +94,29 @@ def read_labels(project: LoadedProject, start: datetime, end: datetime, as_of: d
             remedy="Where labels are corrected later, return the newest that is known at as_of.",
         )
     return labels.reset_index(drop=True)
+
+
+def read_as_scored(project: LoadedProject, rows: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the newest window of these rows as `monitoring.rows` gives it; None where the project cannot tell.
+
+    Parameters
+    ----------
+    rows
+        Rows that train, with their `time`.
+
+    Raises
+    ------
+    SpecError, SourceError
+        As `read_window_rows`.
+    """
+    spec, monitoring = project.spec, project.spec.monitoring
+    if monitoring is None or monitoring.rows is None or spec.time not in rows:
+        return None
+    newest = read_times(rows[str(spec.time)]).max()
+    if pd.isna(newest):
+        return None
+    start = newest - pd.Timedelta(days=WINDOW_DAYS[monitoring.window])
+    return read_window_rows(project, start.to_pydatetime(), (newest + pd.Timedelta(seconds=1)).to_pydatetime())
 
 
 def _function_of(project: LoadedProject, key: str) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from infra.errors import CheckCrashed, ContractBroken, DataError, InsufficientData, name_values
+from infra.errors import CheckCrashed, ContractBroken, DataError, InsufficientData, LeakFound, name_values
 from tasks.contracts.data import Check
 from tasks.contracts.project import ProjectSpec
 from tasks.validation.conforming import Conformed, Mask, conform_types, settle_types
 from tasks.validation.duplicates import count_different, find_constants, find_duplicates, find_rare_classes
 from tasks.validation.expectations import Answer, Asked, check_expectations, run_suite
 from tasks.validation.findings import EXAMPLES, Finding, judge_rule
+from tasks.validation.hindsight import Hindsight, find_hindsight
 from tasks.validation.leaks import find_leaks
 from tasks.validation.names import compare_names, explain_missing
 from tasks.validation.rules import Rule, compile_contract
@@ -36,7 +37,9 @@ class ValidationOutcome:
     problem: DataError | None = None
 
 
-def validate_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutcome:
+def validate_frame(
+    raw_frame: pd.DataFrame, spec: ProjectSpec, raw_as_scored: pd.DataFrame | None = None
+) -> ValidationOutcome:
     """Return the rows that keep the contract, those that do not, and every check.
 
     Parameters
@@ -45,6 +48,8 @@ def validate_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutc
         Rows as received; not changed.
     spec
         The project: `columns`, `target`, `row_id`, `validation`.
+    raw_as_scored
+        Some of the rows as they were known when they were scored, where the project can tell.
 
     Raises
     ------
@@ -52,18 +57,22 @@ def validate_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutc
         More than `validation.quarantine_share` of the rows break a rule, or a rule of the whole table is broken.
     InsufficientData
         Fewer than `validation.min_rows` different rows are left, the target has one value, or every feature has.
+    LeakFound
+        A feature was not known when its row was scored, or gives the target away.
     CheckCrashed
         A check failed to run, which says nothing of the data.
     SpecError
         The contract asks what Great Expectations or a column's type does not have.
     """
-    outcome = examine_frame(raw_frame, spec)
+    outcome = examine_frame(raw_frame, spec, raw_as_scored)
     if outcome.problem is not None:
         raise outcome.problem
     return outcome
 
 
-def examine_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutcome:
+def examine_frame(
+    raw_frame: pd.DataFrame, spec: ProjectSpec, raw_as_scored: pd.DataFrame | None = None
+) -> ValidationOutcome:
     """Do as `validate_frame`, but return bad data's error as `problem`, so that the evidence can be kept."""
     check_expectations(spec.validation.expectations, spec.columns)
     if raw_frame.empty:
@@ -80,15 +89,16 @@ def examine_frame(raw_frame: pd.DataFrame, spec: ProjectSpec) -> ValidationOutco
         broken |= finding.rows if finding.rows is not None else False
     accepted = _accept(conformed, spec, broken) if not missing else pd.DataFrame()
     hints = [explain_missing(name, unknown) for name in missing]
+    seen = Hindsight([], []) if raw_as_scored is None else find_hindsight(raw_frame, raw_as_scored, spec)
     outcome = ValidationOutcome(
         rows=len(raw_frame),
         accepted=accepted,
         quarantined=_set_aside(raw_frame, broken, findings, hints),
         checks=tuple(finding.check for finding in findings),
-        warnings=tuple(_find_oddities(accepted, conformed, spec, unknown, findings)),
+        warnings=(*_find_oddities(accepted, conformed, spec, unknown, findings), *seen.warnings),
         gx_result=_without_texts(gx_result, spec),
     )
-    problem = _find_problem(outcome, spec, findings, hints)
+    problem = _find_problem(outcome, spec, findings, hints) or _explain_leaks(outcome, spec, seen.leaks)
     return outcome if problem is None else _with_problem(outcome, problem)
 
 
@@ -167,8 +177,7 @@ def _find_oddities(
         return found
     constants = find_constants(accepted, spec)
     found += [f"Features with one value only say nothing: {name_values(constants)}."] if constants else []
-    found += find_duplicates(accepted, spec) + find_rare_classes(accepted, spec)
-    return found + find_leaks(accepted, spec)
+    return found + find_duplicates(accepted, spec) + find_rare_classes(accepted, spec)
 
 
 def _find_problem(
@@ -195,6 +204,17 @@ def _explain_broken(
     return ContractBroken(
         "\n  ".join([f"{head}:", *lines]),
         remedy="Correct the data at its source, or the contract in project.yaml (`columns`, `validation`).",
+    )
+
+
+def _explain_leaks(outcome: ValidationOutcome, spec: ProjectSpec, seen: Sequence[str]) -> LeakFound | None:
+    leaks = [*seen, *find_leaks(outcome.accepted, spec)]
+    if not leaks:
+        return None
+    return LeakFound(
+        "\n  ".join([f"{spec.name}: features that know what nobody knew when their rows were scored:", *leaks]),
+        remedy="Read what was known then, or mark the column `feature: false`. Where it is honest, a person says so: "
+        "`known: before` on the column.",
     )
 
 

@@ -1,7 +1,7 @@
-"""Single features that give the target away: reported, for a person to judge; nothing stops.
+"""Single features that give the target away: refused, until a person says of the column that it is honest.
 
 A column that orders or names the target almost without error on its own was usually written after the fact. Some are
-honest, so the criterion asks that every class, not only one, stands apart.
+honest, so the criterion asks that every class, not only one, stands apart, and `known: before` lets a column pass.
 """
 
 import logging
@@ -34,7 +34,8 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
     Classes: a number leaks when every pair of classes is parted with an area under the ROC curve of at least 0.995 in
     either direction (see `least_pairwise_auc`), a category when the most frequent class of each value, counted on every
     second row, is right for at least 99.5 % of the other rows of each class. Missing values are a value of their own.
-    Numbers as target: an absolute rank correlation (Spearman 1904) of at least 0.995. Text is not judged.
+    Numbers as target: an absolute rank correlation (Spearman 1904) of at least 0.995. Text is not judged, a row that
+    repeats another one counts once, and a column of which a person says `known: before` is passed over.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
     """
     step = -(-len(frame) // MAX_ROWS) or 1
     rows = frame.iloc[::step]
-    rows = rows[rows[spec.target].notna()]
+    rows = rows[rows[spec.target].notna()].drop_duplicates([*spec.features, spec.target])
     target = rows[spec.target]
     classes, _ = pd.factorize(target, sort=True)
     counts = np.bincount(classes) if len(classes) else np.zeros(0, dtype=int)
@@ -53,11 +54,11 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
         return [
             found
             for name in spec.features_of("number", "integer")
-            if (found := _judge_numeric_target(rows[name], target))
+            if spec.columns[name].known != "before" and (found := _judge_numeric_target(rows[name], target))
         ]
     if not 2 <= len(counts) <= MAX_CLASSES or counts.min() < MIN_CLASS_ROWS:
         return []
-    names = [name for name in spec.features if spec.columns[name].type != "text"]
+    names = [name for name, column in spec.features.items() if column.type != "text" and column.known != "before"]
     return [found for name in names if (found := _judge_feature(rows[name], classes, spec.target))]
 
 
@@ -145,7 +146,4 @@ def _with_missing_last(feature: pd.Series, missing: Mask) -> npt.NDArray[np.floa
 
 
 def _say(feature: object, target: str, measured: str) -> str:
-    return (
-        f"Column {feature!r} predicts {target!r} almost perfectly on its own ({measured}): was it known before the target? "
-        "Mark it `feature: false` if not."
-    )
+    return f"Column {feature!r} predicts {target!r} almost perfectly on its own ({measured}): was it known before the target?"

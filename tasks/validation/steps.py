@@ -20,7 +20,8 @@ def validate(run: RunContext, snapshot: Snapshot) -> ValidationReport:
 
     with opened(run) as bench:
         raw_rows = bench.read_frame(snapshot.data)
-        outcome: ValidationOutcome = examine_frame(raw_rows, bench.spec)
+        as_scored = bench.read_frame(snapshot.as_scored) if snapshot.as_scored else None
+        outcome: ValidationOutcome = examine_frame(raw_rows, bench.spec, as_scored)
         untouched = outcome.problem is None and outcome.accepted.equals(raw_rows)
         report = ValidationReport(
             snapshot=snapshot.digest,

@@ -38,7 +38,7 @@ FULL: dict[str, Any] = {
     "columns": {
         "id": {"type": "integer", "unique": True},
         "at": {"type": "datetime"},
-        "shop": {"type": "category", "allowed": ["a", "b"], "feature": False},
+        "shop": {"type": "category", "allowed": ["a", "b"], "feature": False, "known": "before"},
         "size": {"type": "number", "min": 0, "max": 9.5, "unit": "m", "null_share": 0.1, "meaning": "How long"},
         "words": {"type": "text", "max_length": 100},
         "sold": {"type": "boolean"},
@@ -264,7 +264,7 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(where: Where, value
 
 def test_a_share_of_one_and_a_half_is_refused() -> None:
     assert problems_of(change(FULL, ("split", "test_share"), 1.5)) == {
-        "split.test_share": (44, "expected a number above 0 and below 1; received 1.5.")
+        "split.test_share": (45, "expected a number above 0 and below 1; received 1.5.")
     }
 
 

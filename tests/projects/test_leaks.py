@@ -1,0 +1,148 @@
+"""What teams really plant into their rows, each found by name and with the reason; and no false alarm on honest rows."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+import yaml
+
+from infra.errors import LeakFound
+from tasks.ingestion.reading import read_source
+from tasks.ingestion.windows import read_as_scored
+from tasks.project import LoadedProject, load_project
+from tasks.validation.contract import examine_frame
+
+ROOT = Path(__file__).parents[2]
+AS_OF = datetime(2013, 1, 20, tzinfo=UTC)
+NUMBER = {"type": "number", "null_share": 0.1}
+
+OUTCOMES = """
+import numpy as np
+
+def _outcomes():
+    raw = pd.read_csv(_find_data() / "flights.csv.zip")
+    day = raw["year"].astype(str) + raw[["month", "day"]].map("-{:02d}".format).sum(axis=1)
+    return raw.set_index(day + "/" + raw["carrier"] + raw["flight"].astype(str) + "/" + raw["origin"])
+
+def _outcome(rows, name):
+    return rows["flight_id"].map(_outcomes()[name])
+"""
+PLANTED = """
+_honest = read
+
+def read(as_of):
+    rows = _honest(as_of)
+    return {plant}
+"""
+EVERYWHERE = """
+_honest_window = read_window
+
+def read_window(start, end):
+    flights = _between(start, end)
+    rows = flights.assign(late=flights["late"].fillna(False).astype(bool))
+    return ({plant}).drop(columns="late")
+"""
+AFTER = """
+def _after(rows):
+    weather = _describe_weather(pd.read_csv(_find_data() / "weather.csv"))
+    later = rows[["flight_id", "origin"]].assign(seen=rows["time"] + pd.Timedelta(hours=2)).sort_values("seen")
+    joined = pd.merge_asof(later, weather, left_on="seen", right_on="known_at", by="origin").set_index("flight_id")
+    return rows.assign(**{name: rows["flight_id"].map(joined[name]) for name in WEATHER})
+"""
+
+
+class Plant(NamedTuple):
+    """Code for one leak, the columns that it adds, and how it is told."""
+
+    plant: str
+    columns: tuple[str, ...] = ()
+    said: str = "is not there when rows are scored"
+
+
+FLIPPED = 'rows["late"] ^ (np.random.default_rng(0).random(len(rows)) < 0.1)'
+PLANTS = {
+    "departure delay": Plant('rows.assign(dep_delay=_outcome(rows, "dep_delay"))', ("dep_delay",)),
+    "arrival delay": Plant('rows.assign(arr_delay=_outcome(rows, "arr_delay"))', ("arr_delay",)),
+    "copy of the target": Plant('rows.assign(status=rows["late"].astype(float))', ("status",)),
+    "noisy copy": Plant(f"rows.assign(flag=({FLIPPED}).astype(float))", ("flag",)),
+    "actual beside scheduled departure": Plant(
+        'rows.assign(left=_clock_hours(_outcome(rows, "dep_time")))', ("left",)
+    ),
+    "time in the air": Plant('rows.assign(air_time=_outcome(rows, "air_time"))', ("air_time",)),
+    "actual arrival": Plant('rows.assign(landed=_clock_hours(_outcome(rows, "arr_time")))', ("landed",)),
+    "weather after departure": Plant("_after(rows)", said=r"Column 'temp' has another value now .* in \d+ of \d+ rows"),
+    "mean of the target by airline": Plant(
+        'rows.assign(habit=rows["carrier"].map(_all_flights().groupby("carrier")["late"].mean().astype(float)))',
+        ("habit",),
+    ),
+}  # fmt: skip
+
+
+def planted(root: Path, code: str, columns: tuple[str, ...]) -> LoadedProject:
+    shutil.copytree(ROOT / "projects" / "flights", root / "flights", ignore=shutil.ignore_patterns("__pycache__"))
+    with (root / "flights" / "data.py").open("a", encoding="utf-8") as file:
+        file.write(OUTCOMES + AFTER + code)
+    spec = yaml.safe_load((root / "flights" / "project.yaml").read_text())
+    spec["columns"] |= dict.fromkeys(columns, NUMBER)
+    (root / "flights" / "project.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    return load_project(root, "flights")
+
+
+def problem_of(project: LoadedProject, as_of: datetime = AS_OF) -> Exception | None:
+    rows, _ = read_source(project.spec, project.folder.path, as_of, project.load)
+    return examine_frame(rows, project.spec, read_as_scored(project, rows)).problem
+
+
+@pytest.mark.parametrize("leak", PLANTS.values(), ids=PLANTS)
+def test_a_planted_leak_is_refused_with_its_name_and_the_reason(leak: Plant, tmp_path: Path) -> None:
+    problem = problem_of(planted(tmp_path, PLANTED.format(plant=leak.plant), leak.columns))
+    assert isinstance(problem, LeakFound)
+    assert "known: before" in problem.remedy
+    assert pd.Series([problem.message]).str.contains(leak.said, regex=True).all()
+    for name in leak.columns:
+        assert f"Column {name!r}" in problem.message
+    accused = {line.split("'")[1] for line in problem.message.splitlines()[1:]}
+    assert accused <= {
+        *leak.columns,
+        *(load_project(ROOT / "projects", "flights").load("data:read").__globals__["WEATHER"]),
+    }
+
+
+def test_rows_of_the_future_are_refused(tmp_path: Path) -> None:
+    careless = "\n_honest = read\n\ndef read(as_of):\n    return _honest(as_of + timedelta(days=30))\n"
+    with pytest.raises(
+        LeakFound, match=r"data:read was asked for what is known at 2013-01-20 .* \d+ of \d+ rows are later"
+    ):
+        problem_of(planted(tmp_path, careless, ()))
+
+
+def test_rows_whose_label_is_not_due_are_refused(tmp_path: Path) -> None:
+    hasty = "\nMATURITY = timedelta(0)\n"
+    with pytest.raises(LeakFound, match="labels that are due 1 days later"):
+        problem_of(planted(tmp_path, hasty, ()))
+
+
+@pytest.mark.parametrize("name", ["arrival delay", "copy of the target"])
+def test_what_gives_the_target_away_is_refused_even_where_scoring_is_replayed_with_hindsight(
+    name: str, tmp_path: Path
+) -> None:
+    leak = PLANTS[name]
+    code = PLANTED.format(plant=leak.plant) + EVERYWHERE.format(plant=leak.plant)
+    problem = problem_of(planted(tmp_path, code, leak.columns))
+    assert isinstance(problem, LeakFound)
+    assert f"Column {leak.columns[0]!r} predicts 'late' almost perfectly" in problem.message
+
+
+@pytest.mark.parametrize("name", ["iris", "imdb", "penguins", "flights"])
+def test_honest_projects_are_not_accused(name: str) -> None:
+    project = load_project(ROOT / "projects", name)
+    as_of = AS_OF if name == "flights" else datetime.now(UTC)
+    assert problem_of(project, as_of) is None
+
+
+@pytest.mark.parametrize("month", [6, 11])
+def test_honest_flights_are_not_accused_later_in_the_year(month: int) -> None:
+    assert problem_of(load_project(ROOT / "projects", "flights"), datetime(2013, month, 1, tzinfo=UTC)) is None
