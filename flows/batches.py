@@ -13,7 +13,7 @@ from infra.actor import actor_name
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import BlobNotFound, DataError, IntegrityError, KeepfitError, SourceError, SpecError, UsageError
 from infra.faults import reach
-from infra.registry.batches import describe_other
+from infra.registry.batches import BatchRequest, describe_other
 from infra.registry.records import BatchRow
 from infra.workspace import open_workspace
 from tasks.batches import REMEDY
@@ -196,8 +196,7 @@ def _score_and_keep(
         logger.info("%s rows answered by %s", f"{len(predictions):,}", version.label)
         rows_blob, predictions_blob = keep(accepted), keep(predictions)
         quarantine = keep(examined.quarantined) if len(examined.quarantined) else None
-        reach("batch.before_commit")
-        row = workspace.registry.add_batch(
+        request = BatchRequest(
             project=spec.name,
             window=window.name,
             start=window.start,
@@ -210,10 +209,12 @@ def _score_and_keep(
             quarantine_blob=quarantine,
             rows=len(accepted),
             quarantined_rows=len(examined.quarantined),
-            findings={"reasons": examined.reasons, "problem": _say(examined.problem)},
+            findings={"reasons": {**examined.reasons}, "problem": _say(examined.problem)},
             as_of=as_of,
             actor=actor_name(),
         )
+        reach("batch.before_commit")
+        row = workspace.registry.add_batch(request)
         reach("batch.after_commit")
     return row
 
