@@ -13,7 +13,7 @@ from infra.actor import actor_name
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import BlobNotFound, DataError, IntegrityError, KeepfitError, SourceError, SpecError, UsageError
 from infra.faults import reach
-from infra.registry.batches import describe_other
+from infra.registry.batches import BatchRequest, describe_other
 from infra.registry.records import BatchRow
 from infra.workspace import open_workspace
 from tasks.batches import REMEDY
@@ -21,7 +21,7 @@ from tasks.contracts.monitoring import Window
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.scoring import BatchOutcome
 from tasks.project import LoadedProject, load_project
-from tasks.release.stored import StoredVersion, find_champion_version
+from tasks.release.stored import StoredVersion, find_champion_version, find_version
 from tasks.windows import parse_window
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ def score_batch(project: str, window: str, file: Path | None = None, as_of: date
     loaded = load_project(open_workspace().settings.projects, project)
     asked = parse_window(window)
     _require_length(loaded.spec, asked)
-    version = find_champion_version(project)
+    there = open_workspace().registry.batch(project, asked.name)
+    known = there is not None and there.rows > 0
+    # What was scored is compared as its own version saw it: a new champion may have other features.
+    version = find_version(there.model) if there is not None and known else find_champion_version(project)
     spec = _scoring_spec(loaded.spec, version)
     moment = as_of or datetime.now(UTC)
     with told("rows"):
@@ -67,12 +70,8 @@ def score_batch(project: str, window: str, file: Path | None = None, as_of: date
 
         examined = examine_batch(raw_rows, spec, asked)
         logger.info("%s can be scored, %s set aside", f"{len(examined.accepted):,}", f"{len(examined.quarantined):,}")
-    there = open_workspace().registry.batch(project, asked.name)
-    if there is not None and there.key == examined.content and there.rows:
-        _require_served(there)
-        return _outcome(there, asked, known=True)
-    if there is not None and there.rows:
-        raise UsageError(describe_other(there, examined.content), remedy=_explain_once(project))
+    if there is not None and known:
+        return _find_again(there, asked, examined)
     row = _score_and_keep(spec, version, asked, examined, moment)
     if examined.problem is not None:
         raise examined.problem
@@ -196,8 +195,7 @@ def _score_and_keep(
         logger.info("%s rows answered by %s", f"{len(predictions):,}", version.label)
         rows_blob, predictions_blob = keep(accepted), keep(predictions)
         quarantine = keep(examined.quarantined) if len(examined.quarantined) else None
-        reach("batch.before_commit")
-        row = workspace.registry.add_batch(
+        request = BatchRequest(
             project=spec.name,
             window=window.name,
             start=window.start,
@@ -210,10 +208,12 @@ def _score_and_keep(
             quarantine_blob=quarantine,
             rows=len(accepted),
             quarantined_rows=len(examined.quarantined),
-            findings={"reasons": examined.reasons, "problem": _say(examined.problem)},
+            findings={"reasons": {**examined.reasons}, "problem": _say(examined.problem)},
             as_of=as_of,
             actor=actor_name(),
         )
+        reach("batch.before_commit")
+        row = workspace.registry.add_batch(request)
         reach("batch.after_commit")
     return row
 
@@ -222,8 +222,14 @@ def _say(problem: KeepfitError | None) -> str:
     return "" if problem is None else problem.message
 
 
-def _explain_once(project: str) -> str:
-    return f"A window is scored once. `keepfit trace {project}/WINDOW/ROW` tells what made a prediction."
+def _find_again(there: BatchRow, window: Window, examined: "ExaminedBatch") -> BatchOutcome:
+    if there.key != examined.content:
+        raise UsageError(
+            describe_other(there, examined.content),
+            remedy=f"A window is scored once. `keepfit trace {there.label}/ROW` tells what made a prediction.",
+        )
+    _require_served(there)
+    return _outcome(there, window, known=True)
 
 
 def _require_served(there: BatchRow) -> None:

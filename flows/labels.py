@@ -1,6 +1,7 @@
 """Labels as they arrive: held against the contract, kept as one delivery, and how much of each window they matured."""
 
 import hashlib
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.maturity import Delivery
+
+logger = logging.getLogger(__name__)
 
 SHOWN_IDS = 5
 
@@ -63,10 +66,13 @@ def deliver_labels(
 
         raw_labels = _read(loaded, file, window, known_at)
         checked = check_labels(raw_labels, loaded.spec)
+        logger.info("%s received, %s can be kept", f"{len(raw_labels):,}", f"{len(checked.labels):,}")
     with told("keep"):
         kept = _keep_new(project, checked.labels, known_at)
+        logger.info("%s new, %s known already", f"{len(kept.labels):,}", f"{kept.known:,}")
     with told("join"):
         windows, unknown = _join(project, kept, known_at, label_delay(loaded.spec))
+        logger.info("%d windows", len(windows))
     return LabelsOutcome(
         project=project,
         known_at=known_at,

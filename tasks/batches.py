@@ -5,12 +5,13 @@ What monitoring, tracing and the delivery of labels share.
 
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import BlobNotFound, IntegrityError, UsageError, name_values
-from infra.registry.records import BatchRow
+from infra.registry.records import BatchRow, LabelDeliveryRow
 from infra.suggestion import suggest
 from infra.workspace import open_workspace
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tasks.maturity import Delivery
 
+READERS = 8
 REMEDY = "Store and database are of different times: `keepfit doctor` lists what is missing; restore them to one time."
 
 
@@ -63,11 +65,13 @@ def read_deliveries(project: str, until: datetime | None = None) -> "list[Delive
     from tasks.maturity import Delivery  # noqa: PLC0415  brings pandas
 
     rows = open_workspace().registry.label_deliveries(project, until)
-    what = "{project}: the labels known at {at:%Y-%m-%d %H:%M} UTC"
-    return [
-        Delivery(row.known_at, row.id, read_frame(row.blob, what.format(project=project, at=row.known_at)))
-        for row in rows
-    ]
+
+    def read(row: LabelDeliveryRow) -> Delivery:
+        what = f"{project}: the labels known at {row.known_at:%Y-%m-%d %H:%M} UTC"
+        return Delivery(row.known_at, row.id, read_frame(row.blob, what))
+
+    with ThreadPoolExecutor(READERS) as pool:  # many small blobs: what takes time is the way to the store
+        return list(pool.map(read, rows))
 
 
 def read_matured(

@@ -1,11 +1,11 @@
-"""Who did what, when and why: each move of the champion and each refusal of a version, the newest first."""
+"""Who did what, when and why: moves of the champion and of the breaker, refusals of a version, the newest first."""
 
 from datetime import datetime
 
 from prefect.artifacts import create_table_artifact
 
 from flows.artifacts.publishing import artifact_key, has_page, publishing
-from infra.registry.records import AuditRow, ReleaseRow
+from infra.registry.records import AuditRow, BreakerRow, ReleaseRow
 from infra.workspace import open_workspace
 from tasks.release.approval import find_refusals
 
@@ -20,13 +20,14 @@ def publish_history(project: str) -> None:
         registry = open_workspace().registry
         moves = [(row.at, _tell_move(row)) for row in registry.history(project)]
         refusals = [(row.at, _tell_refusal(row)) for row in find_refusals(project).values()]
-        rows = [row for _, row in sorted([*moves, *refusals], key=lambda entry: entry[0], reverse=True)]
+        breaks = [(row.at, _tell_breaker(row)) for row in registry.breaker_moves(project)]
+        rows = [row for _, row in sorted([*moves, *refusals, *breaks], key=lambda entry: entry[0], reverse=True)]
         champion = registry.champion(project)
         now = f"{project}@{champion.version}" if champion.version else "nobody"
         create_table_artifact(
             rows[:SHOWN],
             key=artifact_key(project, "history"),
-            description=f"Champion of {project}: {now}. Every release, rollback and refusal, the newest first.",
+            description=f"Champion of {project}: {now}. Every release, rollback and refusal and each move of the breaker, the newest first.",
         )
 
 
@@ -36,6 +37,10 @@ def _tell_move(row: ReleaseRow) -> dict[str, str]:
 
 def _tell_refusal(row: AuditRow) -> dict[str, str]:
     return _row(row.actor, f"refuse {row.subject}", row.at, str(row.detail["why"]))
+
+
+def _tell_breaker(row: BreakerRow) -> dict[str, str]:
+    return _row(row.actor, "open the breaker" if row.state == "open" else "close the breaker", row.at, row.why)
 
 
 def _row(who: str, what: str, when: datetime, why: str) -> dict[str, str]:

@@ -50,6 +50,16 @@ def check_text(text: str, name: str, *, limit: int = TEXT_LIMIT, empty: bool = T
     return text
 
 
+def check_window(window: str) -> str:
+    """Return the name of a window. Raises UsageError if it is empty or too long."""
+    return check_text(window, "window", limit=100, empty=False)
+
+
+def check_actor(actor: str) -> str:
+    """Return who acts. Raises UsageError if it is empty or too long."""
+    return check_text(actor, "actor", limit=200, empty=False)
+
+
 def check_time(when: datetime, name: str) -> datetime:
     """Return the time in UTC. Raises UsageError for a time without a zone."""
     if when.tzinfo is None:

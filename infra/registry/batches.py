@@ -7,7 +7,9 @@ from sqlalchemy import RowMapping, Select, select, update
 
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import UsageError
+from infra.registry.admission import check_actor, check_digest, check_json, check_project, check_time, check_window
 from infra.registry.engine import Transaction
+from infra.registry.failures import Contention
 from infra.registry.ledger import learn_blobs
 from infra.registry.records import BatchRow, Json
 from infra.registry.schema import batch, blob
@@ -17,7 +19,11 @@ BLOBS = ("rows_blob", "predictions_blob", "quarantine_blob")
 
 
 class BatchRequest(NamedTuple):
-    """A batch to add; `key` is the content digest of what came in, so that a second try finds the first."""
+    """A batch to add: `rows` were scored and `quarantined_rows` set aside, together all that came in.
+
+    `key` is the content digest of what came in, so that a second try finds the first; `snapshot` that of the rows in
+    `rows_blob`. `findings` is what validation said. `as_of` is the time as of which the rows were read.
+    """
 
     project: str
     window: str
@@ -34,6 +40,25 @@ class BatchRequest(NamedTuple):
     findings: Json
     as_of: datetime
     actor: str
+
+
+def check_request(request: BatchRequest) -> BatchRequest:
+    """Return the request with its times in UTC. Raises UsageError for what is no batch."""
+    window = check_window(request.window)
+    start, end = check_time(request.start, "start"), check_time(request.end, "end")
+    if start >= end:
+        raise UsageError(f"{window}: expected a window whose start comes before its end, received {start} to {end}.")
+    scored, aside = request.rows, request.quarantined_rows
+    if min(scored, aside) < 0 or not scored + aside:
+        raise UsageError(f"{window}: expected rows, received {scored} scored and {aside} set aside.")
+    if (request.quarantine_blob is not None) != bool(aside):
+        raise UsageError(f"{window}: {aside} rows set aside, but not the blob that holds them.")
+    check_project(request.project)
+    check_actor(request.actor)
+    check_digest(request.key, "key")
+    check_digest(request.snapshot, "snapshot")
+    check_json(request.findings, "findings")
+    return request._replace(start=start, end=end, as_of=check_time(request.as_of, "as_of"))
 
 
 def add_batch(tx: Transaction, request: BatchRequest) -> BatchRow:
@@ -82,7 +107,7 @@ def _replace(tx: Transaction, there: BatchRow, request: BatchRequest) -> None:
     values = _values(tx, request)
     same = (batch.c.project == there.project) & (batch.c.window == there.window) & (batch.c.rows == 0)
     if tx.execute(update(batch).where(same).values(values)).rowcount != 1:
-        raise UsageError(f"{there.label}: somebody scored this window at the same moment.", remedy="Look at it again.")
+        raise Contention(f"{there.label}: somebody scores this window at this moment.", remedy="Try again.")
     _note(tx, "batch.replace", request, before=there.key, set_aside=there.quarantined_rows)
 
 

@@ -21,7 +21,7 @@ from infra.registry import (
     versions,
     window_reports,
 )
-from infra.registry.admission import check_digest, check_project, check_run_id, check_text, check_time
+from infra.registry.admission import check_digest, check_project, check_run_id, check_time, check_window
 from infra.registry.engine import Database
 from infra.registry.records import (
     AuditRow,
@@ -144,7 +144,7 @@ class RegistryReader:
 
     def batch(self, project: str, window: str) -> BatchRow | None:
         """Return the scored batch of a window, None where there is none."""
-        name, checked = check_project(project), check_text(window, "window", limit=100)
+        name, checked = check_project(project), check_window(window)
         return self._database.read(lambda tx: batches.find_batch(tx, name, checked))
 
     def batches(self, project: str) -> list[BatchRow]:

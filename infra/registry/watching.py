@@ -8,84 +8,35 @@ from uuid import uuid4
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import UsageError
 from infra.registry import batches, breakers, labels, window_reports
-from infra.registry.admission import check_digest, check_json, check_project, check_text, check_time
+from infra.registry.admission import (
+    check_actor,
+    check_digest,
+    check_json,
+    check_project,
+    check_text,
+    check_time,
+    check_window,
+)
+from infra.registry.batches import BatchRequest
 from infra.registry.reading import RegistryReader
 from infra.registry.records import BatchRow, BreakerRow, BreakerState, Json, LabelDeliveryRow, WindowReportRow
-
-WINDOW_LIMIT = 100
 
 
 class WatchingRegistry(RegistryReader):
     """What monitoring may change; the same write sent twice is one."""
 
-    def add_batch(
-        self,
-        *,
-        project: str,
-        window: str,
-        start: datetime,
-        end: datetime,
-        version: int,
-        key: str,
-        snapshot: str,
-        rows_blob: ArtifactRef,
-        predictions_blob: ArtifactRef,
-        quarantine_blob: ArtifactRef | None,
-        rows: int,
-        quarantined_rows: int,
-        findings: Mapping[str, object],
-        as_of: datetime,
-        actor: str,
-    ) -> BatchRow:
+    def add_batch(self, request: BatchRequest) -> BatchRow:
         """Return the window's batch: the same content twice is one batch, and the second gets the first one's row.
 
-        A batch of which no row could be scored gives way to one of which some can: mended rows, or a mended contract.
-
-        Parameters
-        ----------
-        key
-            Content digest of all rows as they came in.
-        snapshot
-            Content digest of the rows in `rows_blob`.
-        rows, quarantined_rows
-            How many were scored and how many set aside: together all that came in.
-        findings
-            What validation said of them.
-        as_of
-            The time as of which the rows were read.
+        A batch of which no row could be scored gives way to another: mended rows, or a mended contract.
 
         Raises
         ------
         UsageError
-            Another content was scored for this window; or there is no such version.
+            Another content was scored for this window; there is no such version; or what is given is no batch.
         """
-        first, last = check_time(start, "start"), check_time(end, "end")
-        if first >= last:
-            raise UsageError(
-                f"{window}: expected a window whose start comes before its end, received {start} to {end}."
-            )
-        if min(rows, quarantined_rows) < 0 or not rows + quarantined_rows:
-            raise UsageError(f"{window}: expected rows, received {rows} scored and {quarantined_rows} set aside.")
-        if (quarantine_blob is not None) != bool(quarantined_rows):
-            raise UsageError(f"{window}: {quarantined_rows} rows set aside, but not the blob that holds them.")
-        request = batches.BatchRequest(
-            project=check_project(project),
-            window=_check_window(window),
-            start=first,
-            end=last,
-            version=version,
-            key=check_digest(key, "key"),
-            snapshot=check_digest(snapshot, "snapshot"),
-            rows_blob=rows_blob,
-            predictions_blob=predictions_blob,
-            quarantine_blob=quarantine_blob,
-            rows=rows,
-            quarantined_rows=quarantined_rows,
-            findings=_json(findings, "findings"),
-            as_of=check_time(as_of, "as_of"),
-            actor=_check_actor(actor),
-        )
-        return self._database.write(lambda tx: batches.add_batch(tx, request))
+        checked = batches.check_request(request)
+        return self._database.write(lambda tx: batches.add_batch(tx, checked))
 
     def add_labels(
         self, *, project: str, digest: str, blob: ArtifactRef, rows: int, known_at: datetime, actor: str
@@ -105,7 +56,7 @@ class WatchingRegistry(RegistryReader):
             blob=blob,
             rows=rows,
             known_at=check_time(known_at, "known_at"),
-            actor=_check_actor(actor),
+            actor=check_actor(actor),
         )
         return self._database.write(lambda tx: labels.add_labels(tx, request))
 
@@ -136,7 +87,7 @@ class WatchingRegistry(RegistryReader):
         """
         request = window_reports.ReportRequest(
             project=check_project(project),
-            window=_check_window(window),
+            window=check_window(window),
             as_of=check_time(as_of, "as_of"),
             version=version,
             status=check_text(status, "status", limit=50, empty=False),
@@ -144,7 +95,7 @@ class WatchingRegistry(RegistryReader):
             evidence=_json(evidence, "evidence"),
             page=page,
             blobs=tuple(blobs),
-            actor=_check_actor(actor),
+            actor=check_actor(actor),
         )
         return self._database.write(lambda tx: window_reports.add_window_report(tx, request))
 
@@ -179,19 +130,11 @@ class WatchingRegistry(RegistryReader):
             project=check_project(project),
             state=state,
             why=check_text(why, "why", empty=False),
-            actor=_check_actor(actor),
+            actor=check_actor(actor),
             evidence=_json(evidence, "evidence"),
             expected_seq=expected_seq,
         )
         return self._database.write(lambda tx: breakers.move_breaker(tx, request))
-
-
-def _check_window(window: str) -> str:
-    return check_text(window, "window", limit=WINDOW_LIMIT, empty=False)
-
-
-def _check_actor(actor: str) -> str:
-    return check_text(actor, "actor", limit=200, empty=False)
 
 
 def _json(value: Mapping[str, object], name: str) -> Json:

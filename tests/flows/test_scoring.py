@@ -123,6 +123,24 @@ def test_the_rows_of_a_file_are_the_same_batch_as_those_of_the_function(visits: 
     assert "40 rows scored by visits@1" in said
 
 
+def test_a_scored_window_stays_its_batch_under_a_champion_with_other_features(visits: Place) -> None:
+    first = visits.answer("score", "visits", "--window", DAY)
+    spec = folder_of(visits) / "project.yaml"
+    spec.write_text(spec.read_text().replace("  label: {type", "  more: {type: number}\n  label: {type"))
+    for name in ("history.csv", "stream.csv"):
+        rows = pd.read_csv(folder_of(visits) / name)
+        rows.assign(more=rows["signal"] ** 2).to_csv(folder_of(visits) / name, index=False)
+    second = visits.answer("run", "visits")
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    if second["status"] != "released":
+        assert visits.keepfit("promote", "visits@2", "--why", "more features")[0] == 0
+    assert visits.answer("score", "visits", "--window", DAY) == {**first, "status": "known"}
+    later = visits.answer("score", "visits", "--window", NEXT_DAY)
+    assert isinstance(later, dict)
+    assert later["version"] == "visits@2"
+
+
 def test_bad_rows_are_set_aside_with_their_reasons_and_told_when_traced(visits: Place) -> None:
     change_stream(visits, "signal", "many", slice(0, 0))
     scored = visits.answer("score", "visits", "--window", DAY)

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from infra.artifacts.reference import ArtifactRef
+from infra.registry.batches import BatchRequest
 from infra.registry.holder import describe_process
 from infra.registry.records import BatchRow, BreakerRow, Fencing, Holder, RunGrant, VersionRow
 from infra.registry.registry import Registry
@@ -109,7 +110,7 @@ def add_batch(registry: Registry, window: str = "2013-07-14", content: str = "on
         "as_of": at(day + 1),
         "actor": "tester",
     }
-    return registry.add_batch(**values | changes)
+    return registry.add_batch(BatchRequest(**values | changes))
 
 
 def add_labels(registry: Registry, content: str = "one", known_at: datetime | None = None, **changes: Any) -> Any:
