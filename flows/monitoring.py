@@ -9,11 +9,15 @@ from prefect.events import emit_event
 from prefect.states import Completed
 from pydantic import AwareDatetime, StringConstraints
 
+from flows.artifacts.history import publish_history
 from flows.artifacts.monitoring import publish_monitoring
 from flows.forms import ProjectChoice, explained
+from flows.probation import watch_release
 from flows.watching import watch_window
+from infra.settings import load_settings
 from tasks.contracts.monitoring import MonitorReport
 from tasks.contracts.runs import Trigger
+from tasks.project import load_project
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +44,13 @@ def monitor(project: ProjectChoice, window: AnyWindow = "", as_of: AwareDatetime
     """
     report = watch_window(project, window, as_of)
     publish_monitoring(report)
-    if report.status == "RETRAIN":
+    undone = watch_release(load_project(load_settings().projects, project), report)
+    if undone is not None:
+        publish_history(project)
+    elif report.status == "RETRAIN":
         ask_for_retraining(report)
     said = f"{report.status}: {project}/{report.window.name}. {' '.join(report.reasons)}"
+    said += f" {undone.version} is taken back: {undone.why}." if undone else ""
     logger.info("%s", said)
     return Completed(message=said, data=report)  # called as a function, the flow returns the data
 
