@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
 
 from tasks.contracts.upkeep import Drift
-from tasks.monitoring.comparisons import compare_window
+from tasks.monitoring.comparisons import FLOOR, compare_window
 from tasks.monitoring.counting import count_numbers
+from tasks.monitoring.differences import effective_rows
 from tasks.monitoring.drift import calibrate, decide_drift, draw_pseudo_windows
 from tasks.monitoring.summaries import MeasureCounts, ReferenceSummary, WindowSummary
 from tests.tasks.monitoring.builders import reference_of
@@ -66,3 +68,16 @@ def test_p_values_that_are_too_small_are_met_by_a_stricter_level():
     honest, strict = (calibrate(each, 0.01) for each in (tests, wrong))
     assert strict.level < honest.level / 10
     assert honest.level <= 0.01
+
+
+@pytest.mark.parametrize("rows", [100, 400, 100_000], ids=["small", "medium", "large"])
+def test_a_threshold_is_what_chance_reaches_in_one_of_a_hundred_windows_and_never_below_the_floor(rows):
+    rng = np.random.default_rng(2)
+    before = pd.DataFrame(draw(rng, 3_000, 3, 0.0)).add_prefix("x")
+    reference = reference_of(before, dict.fromkeys(before.columns, "number"))
+    window = summarise(draw(rng, rows, 3, 0.0), reference)
+    report = decide_drift(reference, window, Drift(min_rows=50))
+    by_chance = special.kolmogi(0.01) / np.sqrt(effective_rows(rows, 3_000))
+    for change in report.changes:
+        assert change.threshold == pytest.approx(max(FLOOR, by_chance), rel=0.15)
+        assert change.threshold >= FLOOR

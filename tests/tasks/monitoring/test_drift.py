@@ -211,7 +211,7 @@ def test_texts_that_changed_drift(now, test):
 
 
 def test_texts_that_did_not_change_seldom_drift():
-    alarms = [judge(texts(seed, 300), texts(seed + 100, 200), {"t": "text"}).alarm for seed in range(15)]
+    alarms = [judge(texts(seed, 300), texts(seed + 100, 200), {"t": "text"}).alarm for seed in range(8)]
     assert sum(alarms) <= 1
 
 
