@@ -1,7 +1,8 @@
 """Numbers that are too good to be true beside all the others: alone, or as the difference of two.
 
 For what falls short of giving the target away, as a delay at departure does for the delay on arrival. No statistic can
-tell a leak from a very good feature; that one column towers over all others is what a person should look at.
+tell a leak from a very good feature: of 200 sets by scikit-learn's `make_classification` with two informative numbers
+and 16 of pure noise 66 are accused, with eight informative ones none, nor iris, wine, breast cancer and digits.
 """
 
 from collections.abc import Sequence
