@@ -142,9 +142,8 @@ def test_selection_measures_the_class_that_the_project_calls_positive(positive):
 def test_a_holdout_of_ordered_rows_is_judged_on_what_comes_after_all_that_was_fitted():
     columns = {name: {"type": "number"} for name in "ab"} | {"y": {"type": "integer"}, "at": {"type": "datetime"}}
     split = {"method": "ordered", "column": "at", "test_days": 5}
-    spec = numbers_spec(
-        {"nb": NB}, columns=columns, split=split, selection={"method": "holdout", "holdout_share": 0.25}
-    )
+    selection = {"method": "holdout", "holdout_share": 0.25}
+    spec = numbers_spec({"nb": NB}, columns=columns, split=split, selection=selection, time="at")
     at = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.random.default_rng(0).permutation(80), unit="D")
     ((fit, judge),) = _folds(spec, Rows.read(number_rows().assign(at=at), spec))
     assert len(judge) == 20
