@@ -55,10 +55,8 @@ def describe(schema: Schema, definitions: Schema) -> str:
         branches = [describe(branch, definitions) for branch in schema["anyOf"] if branch.get("type") != "null"]
         return " or ".join(dict.fromkeys(branches))
     kind = schema.get("type")
-    if "const" in schema:
-        return str(schema["const"])
     if kind == "string":
-        one_of = "one of " + ", ".join(schema["enum"]) if "enum" in schema else "text"
+        one_of = "one of " + ", ".join(schema["enum"]) if "enum" in schema else str(schema.get("const", "text"))
         return str(schema.get("patternErrorMessage", one_of))
     if kind in {"integer", "number"}:
         return _describe_number(schema)

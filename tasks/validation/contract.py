@@ -15,7 +15,7 @@ from tasks.validation.duplicates import count_different, find_constants, find_du
 from tasks.validation.expectations import Answer, Asked, check_expectations, run_suite
 from tasks.validation.findings import EXAMPLES, Finding, judge_rule
 from tasks.validation.hindsight import Hindsight, find_hindsight
-from tasks.validation.leaks import find_leaks
+from tasks.validation.leaks import Leaks, find_leaks
 from tasks.validation.names import compare_names, explain_missing
 from tasks.validation.rules import Rule, compile_contract
 
@@ -90,15 +90,18 @@ def examine_frame(
     accepted = _accept(conformed, spec, broken) if not missing else pd.DataFrame()
     hints = [explain_missing(name, unknown) for name in missing]
     seen = Hindsight([], []) if raw_as_scored is None else find_hindsight(raw_frame, raw_as_scored, spec)
+    leaks = _judge_leaks(
+        accepted, spec, is_known=raw_as_scored is not None and len(raw_as_scored) > 0 and seen == ([], [])
+    )
     outcome = ValidationOutcome(
         rows=len(raw_frame),
         accepted=accepted,
         quarantined=_set_aside(raw_frame, broken, findings, hints),
         checks=tuple(finding.check for finding in findings),
-        warnings=(*_find_oddities(accepted, conformed, spec, unknown, findings), *seen.warnings),
+        warnings=(*_find_oddities(accepted, conformed, spec, unknown, findings), *seen.warnings, *leaks.towering),
         gx_result=_without_texts(gx_result, spec),
     )
-    problem = _find_problem(outcome, spec, findings, hints) or _explain_leaks(outcome, spec, seen.leaks)
+    problem = _find_problem(outcome, spec, findings, hints) or _explain_leaks([*seen.leaks, *leaks.certain], spec)
     return outcome if problem is None else _with_problem(outcome, problem)
 
 
@@ -207,8 +210,15 @@ def _explain_broken(
     )
 
 
-def _explain_leaks(outcome: ValidationOutcome, spec: ProjectSpec, seen: Sequence[str]) -> LeakFound | None:
-    leaks = [*seen, *find_leaks(outcome.accepted, spec)]
+def _judge_leaks(accepted: pd.DataFrame, spec: ProjectSpec, *, is_known: bool) -> Leaks:
+    """Return what is a leak and what is only worth a look: figures alone count where nothing shows what was known."""
+    if accepted.empty:
+        return Leaks([], [])
+    found = find_leaks(accepted, spec)
+    return found if is_known else Leaks([*found.certain, *found.towering], [])
+
+
+def _explain_leaks(leaks: Sequence[str], spec: ProjectSpec) -> LeakFound | None:
     if not leaks:
         return None
     return LeakFound(

@@ -5,7 +5,8 @@ honest, so the criterion asks that every class, not only one, stands apart, and 
 """
 
 import logging
-from typing import Any
+from collections.abc import Container
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ import pandas as pd
 
 from tasks.contracts.project import ProjectSpec
 from tasks.validation.conforming import Mask
+from tasks.validation.plausibility import find_towering
+from tasks.validation.ranking import least_pairwise_auc
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +31,22 @@ MAX_DISTINCT_NUMBERS = 50
 """Integers with at most so many values are also judged as names."""
 
 
-def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
-    """Return one sentence for each feature that predicts the target almost perfectly on its own.
+class Leaks(NamedTuple):
+    """One sentence for each: `certain` give the target away, `towering` predict it implausibly well."""
+
+    certain: list[str]
+    towering: list[str]
+
+
+def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> Leaks:
+    """Return the features that predict the target almost perfectly on their own, and those that tower over the others.
 
     Classes: a number leaks when every pair of classes is parted with an area under the ROC curve of at least 0.995 in
     either direction (see `least_pairwise_auc`), a category when the most frequent class of each value, counted on every
     second row, is right for at least 99.5 % of the other rows of each class. Missing values are a value of their own.
     Numbers as target: an absolute rank correlation (Spearman 1904) of at least 0.995. Text is not judged, a row that
-    repeats another one counts once, and a column of which a person says `known: before` is passed over.
+    repeats another one counts once, and a column of which a person says `known: before` is passed over. For what towers
+    see `find_towering`.
 
     Parameters
     ----------
@@ -51,40 +62,30 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
     classes, _ = pd.factorize(target, sort=True)
     counts = np.bincount(classes) if len(classes) else np.zeros(0, dtype=int)
     if spec.columns[spec.target].type in ("number", "integer") and len(counts) > MAX_CLASSES:
-        return [
-            found
-            for name in spec.features_of("number", "integer")
-            if spec.columns[name].known != "before" and (found := _judge_numeric_target(rows[name], target))
-        ]
+        names = [name for name in spec.features_of("number", "integer") if spec.columns[name].known != "before"]
+        return Leaks([found for name in names if (found := _judge_numeric_target(rows[name], target))], [])
     if not 2 <= len(counts) <= MAX_CLASSES or counts.min() < MIN_CLASS_ROWS:
-        return []
+        return Leaks([], [])
     names = [name for name, column in spec.features.items() if column.type != "text" and column.known != "before"]
-    return [found for name in names if (found := _judge_feature(rows[name], classes, spec.target))]
+    accused = {name: said for name in names if (said := _judge_feature(rows[name], classes, spec.target))}
+    return Leaks(list(accused.values()), _find_towering(rows, classes, spec, accused))
 
 
-def least_pairwise_auc(values: npt.NDArray[np.float64], classes: npt.NDArray[np.intp]) -> float:
-    """Return how well one number parts the two classes that it parts worst: 0.5 nothing, 1 perfectly.
+def _find_towering(
+    rows: pd.DataFrame, classes: npt.NDArray[np.intp], spec: ProjectSpec, accused: Container[str]
+) -> list[str]:
+    names = [name for name in spec.features_of("number", "integer", "boolean") if name not in accused]
+    vouched = [name for name in names if spec.columns[name].known == "before"]
+    return [
+        f"{_name_columns(columns)} predicts {spec.target!r} implausibly better than any other number does: was it known "
+        "before the target?"
+        for columns in find_towering(rows[names], classes, vouched)
+    ]
 
-    For each pair of classes i, j the AUC is the Mann-Whitney statistic A(i|j) = P(x_i > x_j) + P(x_i = x_j) / 2
-    (Hanley and McNeil 1982); Hand and Till (2001) average it over pairs, here the least counts. Either direction.
 
-    Parameters
-    ----------
-    values
-        Shape (n,), finite or infinite, not NaN.
-    classes
-        Shape (n,), 0 to k-1, each class at least once.
-    """
-    codes, distinct = pd.factorize(values, sort=True)
-    k = int(classes.max()) + 1
-    counts = np.zeros((len(distinct), k))
-    np.add.at(counts, (codes, classes), 1.0)
-    below = np.cumsum(counts, axis=0) - counts
-    wins = counts.T @ (below + counts / 2)
-    totals = counts.sum(axis=0)
-    auc = wins / np.outer(totals, totals)
-    pairs = np.triu_indices(k, 1)
-    return float(np.maximum(auc, auc.T)[pairs].min())
+def _name_columns(columns: tuple[str, ...]) -> str:
+    one, *other = map(repr, columns)
+    return f"Column {one}" if not other else f"The difference of the columns {one} and {other[0]}"
 
 
 def cross_counted_recall(codes: npt.NDArray[np.intp], classes: npt.NDArray[np.intp]) -> float:

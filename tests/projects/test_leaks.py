@@ -14,6 +14,7 @@ from tasks.ingestion.reading import read_source
 from tasks.ingestion.windows import read_as_scored
 from tasks.project import LoadedProject, load_project
 from tasks.validation.contract import examine_frame
+from tasks.validation.leaks import find_leaks
 
 ROOT = Path(__file__).parents[2]
 AS_OF = datetime(2013, 1, 20, tzinfo=UTC)
@@ -36,14 +37,6 @@ _honest = read
 def read(as_of):
     rows = _honest(as_of)
     return {plant}
-"""
-EVERYWHERE = """
-_honest_window = read_window
-
-def read_window(start, end):
-    flights = _between(start, end)
-    rows = flights.assign(late=flights["late"].fillna(False).astype(bool))
-    return ({plant}).drop(columns="late")
 """
 AFTER = """
 def _after(rows):
@@ -104,7 +97,7 @@ def test_a_planted_leak_is_refused_with_its_name_and_the_reason(leak: Plant, tmp
     assert pd.Series([problem.message]).str.contains(leak.said, regex=True).all()
     for name in leak.columns:
         assert f"Column {name!r}" in problem.message
-    accused = {line.split("'")[1] for line in problem.message.splitlines()[1:]}
+    accused = {line.split("'")[1] for line in problem.message.splitlines() if line.startswith("  Column")}
     assert accused <= {
         *leak.columns,
         *(load_project(ROOT / "projects", "flights").load("data:read").__globals__["WEATHER"]),
@@ -125,15 +118,30 @@ def test_rows_whose_label_is_not_due_are_refused(tmp_path: Path) -> None:
         problem_of(planted(tmp_path, hasty, ()))
 
 
-@pytest.mark.parametrize("name", ["arrival delay", "copy of the target"])
-def test_what_gives_the_target_away_is_refused_even_where_scoring_is_replayed_with_hindsight(
-    name: str, tmp_path: Path
+GIVEN_AWAY = {
+    "departure delay": "Column 'dep_delay' predicts 'late' implausibly",
+    "arrival delay": "Column 'arr_delay' predicts 'late' almost perfectly",
+    "copy of the target": "Column 'status' predicts 'late' almost perfectly",
+    "noisy copy": "Column 'flag' predicts 'late' implausibly",
+    "actual beside scheduled departure": "difference of the columns 'departs' and 'left' predicts 'late' implausibly",
+    "actual arrival": "difference of the columns 'arrives' and 'landed' predicts 'late' implausibly",
+}
+"""Found by figures alone. The others say too little to be told from honest features."""
+
+
+@pytest.mark.parametrize(("name", "said"), GIVEN_AWAY.items(), ids=GIVEN_AWAY)
+def test_without_rows_as_they_were_scored_what_gives_the_target_away_is_still_refused(
+    name: str, said: str, tmp_path: Path
 ) -> None:
     leak = PLANTS[name]
-    code = PLANTED.format(plant=leak.plant) + EVERYWHERE.format(plant=leak.plant)
-    problem = problem_of(planted(tmp_path, code, leak.columns))
+    project = planted(tmp_path, PLANTED.format(plant=leak.plant), leak.columns)
+    rows, _ = read_source(project.spec, project.folder.path, AS_OF, project.load)
+    certain, towering = find_leaks(rows, project.spec)
+    assert said in "".join([*certain, *towering])
+    assert len([*certain, *towering]) == 1
+    problem = examine_frame(rows, project.spec).problem
     assert isinstance(problem, LeakFound)
-    assert f"Column {leak.columns[0]!r} predicts 'late' almost perfectly" in problem.message
+    assert said in problem.message
 
 
 @pytest.mark.parametrize("name", ["iris", "imdb", "penguins", "flights"])

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from infra.errors import InsufficientData, SpecError
 from tasks.contracts.project import Split
+from tasks.models.inputs import Rows
 from tasks.models.partition import cross_validate
-from tasks.training.selection import corrected_standard_error, select_candidate
+from tasks.training.selection import _folds, corrected_standard_error, select_candidate
 from tests.tasks.models.examples import no_functions, number_rows, numbers_spec
 
 NB = {"estimator": "sklearn.naive_bayes.GaussianNB"}
@@ -136,3 +137,14 @@ def test_selection_measures_the_class_that_the_project_calls_positive(positive):
     always_one = {"estimator": "sklearn.dummy.DummyClassifier", "params": {"strategy": "constant", "constant": 1}}
     scores = _select({"one": always_one}, evaluation={"metric": "recall", "positive": positive})
     assert scores["one"].mean == positive
+
+
+def test_a_holdout_of_ordered_rows_is_judged_on_what_comes_after_all_that_was_fitted():
+    columns = {name: {"type": "number"} for name in "ab"} | {"y": {"type": "integer"}, "at": {"type": "datetime"}}
+    split = {"method": "ordered", "column": "at", "test_days": 5}
+    selection = {"method": "holdout", "holdout_share": 0.25}
+    spec = numbers_spec({"nb": NB}, columns=columns, split=split, selection=selection, time="at")
+    at = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.random.default_rng(0).permutation(80), unit="D")
+    ((fit, judge),) = _folds(spec, Rows.read(number_rows().assign(at=at), spec))
+    assert len(judge) == 20
+    assert at[fit].max() < at[judge].min()

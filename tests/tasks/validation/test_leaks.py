@@ -5,7 +5,9 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.metrics import roc_auc_score
 
 from tasks.contracts.project import Column
-from tasks.validation.leaks import cross_counted_recall, find_leaks, least_pairwise_auc
+from tasks.validation.leaks import cross_counted_recall, find_leaks
+from tasks.validation.plausibility import find_towering
+from tasks.validation.ranking import least_pairwise_auc
 from tests.tasks.validation.projects import make_spec
 
 RNG = np.random.default_rng(3)
@@ -34,7 +36,7 @@ HONEST = {
 def judge(values, kind, target=Y, target_type="integer"):
     columns = {"x": Column(type=kind), "z": Column(type="number"), "kind": Column(type=target_type)}
     frame = pd.DataFrame({"x": values, "z": NOISE[: len(target)], "kind": target})
-    return find_leaks(frame, make_spec(columns))
+    return find_leaks(frame, make_spec(columns)).certain
 
 
 @pytest.mark.parametrize("name", LEAKS)
@@ -65,7 +67,7 @@ def test_a_number_that_orders_a_numeric_target_is_found():
 def test_real_data_is_not_accused(load):
     bunch = load(as_frame=True)
     columns = {**{name: Column(type="number") for name in bunch.data}, "target": Column(type="integer")}
-    assert find_leaks(bunch.frame, make_spec(columns, target="target")) == []
+    assert find_leaks(bunch.frame, make_spec(columns, target="target")) == ([], [])
 
 
 def test_few_rows_in_a_class_prove_nothing():
@@ -83,3 +85,39 @@ def test_the_pairwise_auc_is_scikit_learns():
 def test_a_value_seen_once_names_nothing():
     assert cross_counted_recall(np.arange(600), Y) == 0
     assert cross_counted_recall(Y, Y) == 1
+
+
+def noisy(shift, *, n=2_000, others=6, seed=0):
+    """Return classes, numbers that say little of them, and one that is shifted by so many standard deviations."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    columns = {f"x{i}": rng.normal(size=n) + 0.2 * y for i in range(others)}
+    return pd.DataFrame({**columns, "strong": rng.normal(size=n) + shift * y}), y
+
+
+def test_a_number_that_towers_over_all_others_is_found():
+    columns, y = noisy(2.0)
+    assert find_towering(columns, y) == [("strong",)]
+    assert find_towering(columns.assign(second=-columns["strong"] * 3), y) == [("strong",), ("second",)]
+
+
+@pytest.mark.parametrize(
+    ("shift", "others"), [(1.0, 6), (2.0, 4)], ids=["good, not towering", "nothing to compare with"]
+)
+def test_a_good_feature_is_not_accused(shift, others):
+    columns, y = noisy(shift, others=others)
+    assert find_towering(columns, y) == []
+
+
+def test_a_difference_of_two_numbers_that_say_little_alone_is_found():
+    columns, y = noisy(0.0)
+    planned = np.random.default_rng(1).uniform(0, 24, len(y))
+    both = columns.assign(planned=planned, actual=planned + columns["x0"] / 5 + y)
+    assert find_towering(both, y) == [("planned", "actual")]
+    assert find_towering(both, y, vouched=["planned"]) == [("planned", "actual")]
+    assert find_towering(both, y, vouched=["planned", "actual"]) == []
+
+
+def test_a_column_that_a_person_vouches_for_does_not_tower():
+    columns, y = noisy(2.0)
+    assert find_towering(columns, y, vouched=["strong"]) == []
