@@ -30,6 +30,7 @@ from flows.deploying.description import FILE, read_description
 from flows.local_server import LocalServer
 from infra.errors import GateRefused
 from infra.registry.registry import Registry, open_registry
+from infra.settings import load_settings
 from tests.flows.conftest import Place
 from tests.flows.tables import make_table, write_rows
 
@@ -97,7 +98,10 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     try:
         with temporary_settings({PREFECT_API_URL: server.url}), pytest.MonkeyPatch.context() as patch:
             patch.setenv("PREFECT_API_URL", server.url)
+            patch.setenv("KEEPFIT_PROJECTS", environment["KEEPFIT_PROJECTS"])
+            load_settings.cache_clear()
             deploy(home, 3, None, lambda _: None)
+        load_settings.cache_clear()
         yield yard
     finally:
         for worker in yard.workers:

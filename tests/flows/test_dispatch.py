@@ -11,10 +11,7 @@ import psutil
 import pytest
 from prefect.client.schemas.objects import FlowRun
 
-from flows import dispatch
-from infra.errors import DispatchFailed
 from infra.registry.registry import open_registry
-from tasks.policies import POLICIES
 from tests.flows.conftest import Place, Zygote
 from tests.flows.tables import make_table, write_rows
 from tests.flows.workers import Shop
@@ -209,15 +206,3 @@ def test_a_parent_that_is_stopped_cancels_its_child(place: Place, shop: Shop) ->
     wait_for(lambda: states(shop.children("gpu")) == ["Cancelled"], "the child cancelled")
     with open_registry(place.database) as registry:
         assert registry.runs("table", limit=1)[0].state == "cancelled"
-
-
-def test_a_child_that_is_not_done_in_time_is_cancelled(
-    shop: Shop, prefect_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(POLICIES, "train", POLICIES["train"]._replace(timeout_s=1.0))
-    shop.pretend_worker(POOL)
-    with shop.client() as client:
-        child = client.create_flow_run_from_deployment(client.read_deployment_by_name("fit/gpu").id, parameters={})
-        with pytest.raises(DispatchFailed, match="expected the training on gpu-test to end within"):
-            dispatch._await(client, child, POOL, "table")
-    assert states(shop.children("gpu")) == ["Cancelled"]

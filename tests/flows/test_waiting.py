@@ -17,6 +17,7 @@ from infra.registry.records import Fencing
 from infra.workspace import open_workspace
 from tasks.contracts.project import Compute
 from tasks.contracts.runs import RunContext
+from tasks.policies import POLICIES
 from tests.flows.workers import Shop
 from tests.tasks.release.builders import make_manifest
 from tests.tasks.release.waiting import PROJECT, own_workspace
@@ -179,3 +180,16 @@ def test_where_neither_pool_is_served_nobody_is_told_to_do_what_was_just_tried(s
     with pytest.raises(NoWorker, match=rf"serves {POOL}, found none.*Nor can the CPU train instead") as caught:
         dispatch._train_on_pool(run, PARTS, KEY, Compute(device="gpu", fallback="cpu"))
     assert "compute.fallback" not in str(caught.value)
+
+
+def test_a_child_that_is_not_done_in_time_is_cancelled(
+    shop: Shop, run: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(POLICIES, "train", POLICIES["train"]._replace(timeout_s=1.0))
+    shop.pretend_worker(POOL)
+    with shop.client() as client:
+        target = client.read_deployment_by_name("fit/gpu")
+        child = client.create_flow_run_from_deployment(target.id, parameters={})
+        with pytest.raises(DispatchFailed, match=f"expected the training on {POOL} to end within"):
+            dispatch._await(client, child, target, run)
+    assert [child.state_name for child in shop.children("gpu")] == ["Cancelled"]
