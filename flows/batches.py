@@ -78,33 +78,6 @@ def score_batch(project: str, window: str, file: Path | None = None, as_of: date
     return _outcome(row, asked, known=False)
 
 
-def read_window_rows(project: LoadedProject, start: datetime, end: datetime) -> "pd.DataFrame":
-    """Return the rows from `start` up to `end` that the project's own function gives.
-
-    Raises
-    ------
-    SpecError
-        The project names no such function.
-    SourceError
-        It does not return a DataFrame.
-    """
-    import pandas as pd  # noqa: PLC0415
-
-    monitoring = project.spec.monitoring
-    if monitoring is None or monitoring.rows is None:
-        raise SpecError(
-            f"{project.spec.name}: monitoring.rows names no function that gives the rows of a window.",
-            remedy=f"Give a file: `keepfit score {project.spec.name} FILE --window NAME`; or name the function.",
-        )
-    rows = project.load(monitoring.rows)(start, end)
-    if not isinstance(rows, pd.DataFrame):
-        raise SourceError(
-            f"{monitoring.rows}: expected a pandas DataFrame, received {type(rows).__name__}.",
-            remedy="Return the rows from `start` up to `end` as a DataFrame, one column a feature.",
-        )
-    return rows
-
-
 @contextmanager
 def told(name: str) -> Iterator[None]:
     """Tell of a stage as steps do: one line with its time."""
@@ -146,6 +119,8 @@ def _scoring_spec(spec: ProjectSpec, version: StoredVersion) -> ProjectSpec:
 
 def _read(project: LoadedProject, spec: ProjectSpec, window: Window, file: Path | None) -> "pd.DataFrame":
     if file is None:
+        from tasks.ingestion.windows import read_window_rows  # noqa: PLC0415  brings pandas
+
         return read_window_rows(project, window.start, window.end)
     return read_given_file(file, spec)
 

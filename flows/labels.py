@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flows.batches import PARQUET, read_given_file, told
 from infra.actor import actor_name
-from infra.errors import SourceError, SpecError, UsageError
+from infra.errors import UsageError
 from infra.faults import reach
 from infra.registry.records import BatchRow
 from infra.workspace import open_workspace
@@ -93,33 +93,6 @@ def label_delay(spec: ProjectSpec) -> timedelta:
     return timedelta(days=spec.monitoring.labels.delay_days if spec.monitoring else 0.0)
 
 
-def read_window_labels(project: LoadedProject, start: datetime, end: datetime, as_of: datetime) -> "pd.DataFrame":
-    """Return the labels known at `as_of` of the rows from `start` up to `end`, by the project's own function.
-
-    Raises
-    ------
-    SpecError
-        The project names no such function.
-    SourceError
-        It does not return a DataFrame.
-    """
-    import pandas as pd  # noqa: PLC0415
-
-    reference = project.spec.monitoring.labels.function if project.spec.monitoring else None
-    if reference is None:
-        raise SpecError(
-            f"{project.spec.name}: monitoring.labels.function names no function that gives the labels of a window.",
-            remedy=f"Give a file: `keepfit labels {project.spec.name} FILE`; or name the function.",
-        )
-    labels = project.load(reference)(start, end, as_of)
-    if not isinstance(labels, pd.DataFrame):
-        raise SourceError(
-            f"{reference}: expected a pandas DataFrame, received {type(labels).__name__}.",
-            remedy="Return the row id and the target of each row whose label is known.",
-        )
-    return labels
-
-
 def _past(as_of: datetime | None) -> datetime:
     now = datetime.now(UTC)
     if as_of is not None and as_of > now:
@@ -137,7 +110,9 @@ def _read(project: LoadedProject, file: Path | None, window: str | None, known_a
     if file is not None:
         return read_given_file(file, project.spec)
     asked = parse_window(str(window))
-    return read_window_labels(project, asked.start, asked.end, known_at)
+    from tasks.ingestion.windows import read_labels  # noqa: PLC0415  brings pandas
+
+    return read_labels(project, asked.start, asked.end, known_at)
 
 
 def _keep_new(project: str, labels: "pd.DataFrame", known_at: datetime) -> Kept:

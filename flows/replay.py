@@ -103,10 +103,10 @@ def _act(report: MonitorReport) -> tuple[str, RunOutcome | None]:
     if report.status != "RETRAIN":
         return "", None
     state = retrain(project=report.project, as_of=report.as_of, trigger=trigger_of(report), return_state=True)
-    outcome = state.data if isinstance(state.data, RunOutcome) else None
-    if outcome is None:
-        return str(state.message).partition("\n")[0], None
-    return f"{outcome.decision}: {outcome.version or 'nothing new'}", outcome
+    if state.name != "Completed":  # held back by a brake
+        return str(state.message).partition("\n")[0].removeprefix(f"{report.project}: "), None
+    outcome = RunOutcome.model_validate(state.result())
+    return f"{outcome.decision} {outcome.version or 'nothing new'}", outcome
 
 
 def _train_anyway(project: str, as_of: datetime) -> ModelRef:

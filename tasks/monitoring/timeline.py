@@ -46,7 +46,7 @@ def draw_timeline(replay: Replay) -> bytes:
         ylabel=seen[0].metric, title=f"{replay.project}: {seen[0].window.name} to {seen[-1].window.name}, replayed"
     )
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, -0.42), ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return buffer.getvalue()
