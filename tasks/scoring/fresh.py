@@ -35,11 +35,12 @@ MAY_PASS = os.EX_TEMPFAIL
 
 
 class Contender(Contract):
-    """One model to ask."""
+    """One model to ask, by the features that it was trained with; empty: those of the request's spec."""
 
     role: str
     label: str
     model: ModelRef
+    features: tuple[str, ...] = ()
 
 
 class Request(Contract):
@@ -133,12 +134,12 @@ def answer(request: Request, store: BlobStore, scratch: Path) -> Reply:
     spec = ProjectSpec.model_validate_json(store.read(request.spec))
     rows = read_parquet(store.fetch(request.rows, scratch / "rows.parquet"))
     table = frame_answers(rows, spec)
-    features = rows[list(spec.features)]
     models = []
     for place, contender in enumerate(request.contenders):
         artifact = contender.model.artifact
         path = store.fetch(artifact, scratch / f"model-{place}")
         model = load_model(path, expected_content=contender.model.content)
+        features = rows[list(contender.features or spec.features)]
         table = add_answers(table, f"{contender.role}:{contender.label}", model, features)
         models.append(
             ScoredModel(

@@ -3,10 +3,12 @@
 import logging
 from typing import TYPE_CHECKING
 
+from infra.errors import SpecError, name_values
 from tasks.contracts.champions import ChampionRef
 from tasks.contracts.data import SplitRef
 from tasks.contracts.evaluation import ScoredRows
 from tasks.contracts.models import FitReport
+from tasks.contracts.project import ProjectSpec
 from tasks.contracts.release import Manifest
 from tasks.contracts.runs import RunContext
 from tasks.policies import step
@@ -30,7 +32,8 @@ def score(run: RunContext, parts: SplitRef, fit: FitReport, champion: ChampionRe
         manifest = _read_manifest(bench, champion)
         contenders = [Contender(role="candidate", label=fit.chosen.candidate, model=fit.chosen)]
         if manifest and champion.label:
-            contenders.append(Contender(role="champion", label=champion.label, model=manifest.model))
+            features = _find_features(bench, manifest, champion.label)
+            contenders.append(Contender(role="champion", label=champion.label, model=manifest.model, features=features))
         contenders += [Contender(role="beside", label=model.candidate, model=model) for model in fit.beside]
         output = bench.scratch / "answers.parquet"
         reply = ask_fresh_process(
@@ -51,6 +54,19 @@ def score(run: RunContext, parts: SplitRef, fit: FitReport, champion: ChampionRe
 
 def _read_manifest(bench: Workbench, champion: ChampionRef) -> Manifest | None:
     return Manifest.model_validate_json(bench.store.read(champion.manifest)) if champion.manifest else None
+
+
+def _find_features(bench: Workbench, manifest: Manifest, label: str) -> tuple[str, ...]:
+    """Return what the champion was trained with: the project may have other features by now, but needs its columns."""
+    trained = ProjectSpec.model_validate_json(bench.store.read(manifest.spec))
+    missing = [name for name in trained.features if name not in bench.spec.columns]
+    if missing:
+        raise SpecError(
+            f"{bench.spec.name}: {label} was trained with {name_values(missing)}, which project.yaml has no more: without "
+            "it the champion cannot answer, and nothing can be held against it.",
+            remedy="Keep the column with `feature: false` until another model is champion.",
+        )
+    return tuple(trained.features)
 
 
 def _seen(bench: Workbench, parts: SplitRef, manifest: Manifest | None) -> "NDArray[np.bool_]":

@@ -64,6 +64,21 @@ def test_a_better_candidate_is_promoted_and_a_worse_one_is_not(place: Place, tab
     assert place.answer("history", "table")[-1]["version"] == 1
 
 
+def test_a_candidate_without_a_feature_is_held_against_the_champion_that_has_it(place: Place, table: Path) -> None:
+    assert place.answer("run", "table")["status"] == "released"  # type: ignore[index]
+    spec = (table / "project.yaml").read_text()
+    column = "{type: number, null_share: 0.1}"
+    (table / "project.yaml").write_text(spec.replace(column, "{type: number, null_share: 0.1, feature: false}"))
+    outcome = place.answer("run", "table")
+    assert isinstance(outcome, dict)
+    assert outcome["verdict"]["champion"] == "table@1"
+    (table / "project.yaml").write_text(spec.replace(f"  noise: {column}\n", ""))
+    code, said = place.keepfit("run", "table")
+    assert code == 2
+    assert "table@1 was trained with 'noise', which project.yaml has no more" in said
+    assert "`feature: false`" in said
+
+
 def test_the_first_model_must_beat_the_dummy(place: Place, table: Path) -> None:
     write_rows(table, sharpness=0.0)
     code, said = place.keepfit("run", "table", "--strict")
