@@ -32,6 +32,7 @@ from infra.errors import GateRefused
 from infra.registry.registry import Registry, open_registry
 from infra.settings import load_settings
 from tests.flows.conftest import Place
+from tests.flows.described import keep_deployments
 from tests.flows.tables import make_table, write_rows
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +129,7 @@ def reduce(raw: dict[str, Any]) -> dict[str, Any]:
         }
         for name in ("table", "chair")
     ]
-    return {**raw, "deployments": [*retrain, approve, sweep]}
+    return keep_deployments(raw, [*retrain, approve, sweep])
 
 
 @contextmanager
