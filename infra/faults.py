@@ -18,6 +18,8 @@ POINTS = (
     "batch.after_commit",
     "labels.before_commit",
     "labels.after_commit",
+    "monitor.before_commit",
+    "monitor.after_commit",
     "release.in_transaction",
     "store.before_publish",
 )

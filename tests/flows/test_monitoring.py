@@ -103,6 +103,20 @@ def test_broken_data_are_set_aside_whole_and_retrain_nothing(visits: Place) -> N
     assert "Mend the source" in said
 
 
+POINTS = ("monitor.before_commit", "monitor.after_commit")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_after_kill_9_the_same_question_is_answered_once(visits: Place, point: str) -> None:
+    code, said = visits.keepfit("monitor", "visits", "--window", DAY, "--as-of", LATER, KEEPFIT_FAULT_POINT=point)
+    assert code == -9, f"the fault did not fire: {said}"
+    told = watch(visits)
+    with open_registry(visits.database) as registry:
+        (row,) = registry.window_reports("visits")
+        assert row.evidence == told
+        assert [row.action for row in registry.audit("visits", limit=1000)].count("batch.add") == 1
+
+
 def test_the_newest_window_that_has_ended_is_watched_where_none_is_named(visits: Place) -> None:
     told = visits.answer("monitor", "visits", "--as-of", "2013-07-05T10:00")
     assert isinstance(told, dict)

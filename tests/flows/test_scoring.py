@@ -191,7 +191,7 @@ def test_a_missing_column_is_kept_as_a_batch_that_was_set_aside(visits: Place) -
     [
         (("score", "visits"), 2, "expected the window whose rows are scored"),
         (("score", "visits", "--window", "2013-07"), 2, "expected a day (monitoring.window), received the month"),
-        (("score", "visits", "--window", "July"), 2, "Expected a window such as 2013-07"),
+        (("score", "visits", "--window", "July"), 2, "Expected the name of a window, received 'July'"),
         (("score", "visits", "rows.csv", "--window", DAY), 2, "found none at rows.csv"),
         (("score", "visits", "--window", "2014-01-01"), 3, "expected rows to score, received none"),
         (("score", "iris", "--window", DAY), 2, "No project 'iris'"),
