@@ -32,6 +32,7 @@ class Zygote:
         environment = {**os.environ, "PREFECT_API_URL": prefect_url, "PREFECT_HOME": str(home)}
         environment |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
         environment |= {"PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,infra"}
+        environment |= {"COLUMNS": "200"}  # the console that all forks share reads it when it is made
         # What is forked must have one thread, those of C libraries included.
         environment |= {
             "OPENBLAS_NUM_THREADS": "1",
