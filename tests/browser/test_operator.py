@@ -84,7 +84,8 @@ def test_the_page_of_a_run_shows_verdict_pictures_validation_and_report(
     window.keep_picture("validation")
 
     window.page.goto(run)
-    window.open_artifact("everything about penguins@1").get_by_role("link", name="penguins@1").click()
+    report = window.open_artifact("everything about penguins@1")
+    report.get_by_role("link", name="The page of penguins@1", exact=True).click()
     expect(window.page.get_by_role("heading", name="penguins@1").first).to_be_visible()
     expect(window.page.get_by_text("better than the dummy").first).to_be_visible()
     window.see(window.page.get_by_role("img").first)

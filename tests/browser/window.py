@@ -124,7 +124,7 @@ class Window:
         self.open_tab("Artifacts")
         self.main.get_by_role("link").filter(has_text=name).first.click()
         self.page.wait_for_url(re.compile(r"/artifacts/artifact/"))
-        return self.main.get_by_role("tabpanel", name="Artifact")
+        return self.main.get_by_role("tabpanel", name="Artifact", exact=True)
 
     def open_history(self, key: str) -> Locator:
         """Open the newest of what all runs have put under this key, and return what it shows."""
@@ -132,7 +132,7 @@ class Window:
         self.main.get_by_role("link", name=key).click()
         self.page.wait_for_url(re.compile(r"/artifacts/key/"))
         self.main.locator("a[href*='/artifacts/artifact/']").first.click()
-        return self.main.get_by_role("tabpanel", name="Artifact")
+        return self.main.get_by_role("tabpanel", name="Artifact", exact=True)
 
     def open_decision(self) -> None:
         """Open the form of the suspended run on the screen."""
