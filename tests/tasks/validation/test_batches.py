@@ -10,7 +10,8 @@ from hypothesis import given
 
 from infra.errors import ContractBroken, DataError, InsufficientData
 from tasks.contracts.project import ProjectSpec
-from tasks.validation.batches import examine_batch, exceeds
+from tasks.validation.batches import examine_batch
+from tasks.validation.shares import exceeds
 from tasks.windows import parse_window
 
 DAY = parse_window("2013-07-14")
