@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flows.batches import score_batch, told
 from flows.labels import deliver_labels, label_delay
-from flows.references import Reference, find_reference
+from flows.references import Reference, find_reference, name_truth
 from infra.actor import actor_name
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import DataError, KeepfitError, SpecError
@@ -191,7 +191,7 @@ def _measure_drift(
 
     store, rules = open_workspace().store, watched.rules.drift
     spec = ProjectSpec.model_validate_json(store.read(version.manifest.spec))
-    reference = find_reference(spec, version, watched.window, rules)
+    reference = find_reference(spec, version, watched.window, rules, watched.as_of)
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         folder = Path(scratch)
         rows = store.fetch(batch.rows_blob, folder / "rows.parquet")
@@ -202,7 +202,14 @@ def _measure_drift(
             window = WindowSummary(rows=batch.rows, measures=())
         else:
             window = summarize_window(rows, reference.features)
-        report = decide_drift(reference.features, window, rules, importances=reference.importances, beside=beside)
+        report = decide_drift(
+            reference.features,
+            window,
+            rules,
+            importances=reference.importances,
+            beside=beside,
+            absent=reference.absent,
+        )
         page = _write_page(watched, spec, version, rows, folder)
     return report, page
 
@@ -213,11 +220,11 @@ def _hold_target(spec: ProjectSpec, reference: Reference, matured: "pd.DataFrame
     from tasks.monitoring.drift import Held  # noqa: PLC0415
     from tasks.monitoring.summaries import summarize_window  # noqa: PLC0415
 
-    known = matured[matured[TRUTH].notna()]
+    known = matured[TRUTH].dropna()
     if known.empty:
         return []
     path = folder / "truth.parquet"
-    write_parquet(known[[TRUTH]].rename(columns={TRUTH: spec.target}).infer_objects(), path)
+    write_parquet(name_truth([known], spec), path)
     return [Held(reference.target, summarize_window(path, reference.target))]
 
 
