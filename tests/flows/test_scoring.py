@@ -243,6 +243,7 @@ def test_wrong_labels_are_refused_with_their_rows_and_nothing_is_kept(visits: Pl
 @pytest.mark.parametrize("blob", ["predictions_blob", "rows_blob"])
 def test_a_batch_whose_bytes_are_gone_is_listed_by_doctor_and_served_to_nobody(visits: Place, blob: str) -> None:
     visits.answer("score", "visits", "--window", DAY)
+    visits.answer("labels", "visits", "--window", DAY, "--as-of", NEXT_DAY)
     with open_place(visits) as registry:
         batch = registry.batch("visits", DAY)
     assert batch is not None
@@ -251,7 +252,8 @@ def test_a_batch_whose_bytes_are_gone_is_listed_by_doctor_and_served_to_nobody(v
     assert code == 1
     assert f"'batch {DAY}'" in said
     asks = [("score", "visits", "--window", DAY)]
-    asks += [("trace", f"visits/{DAY}/v7-1")] if blob == "predictions_blob" else []
+    if blob == "predictions_blob":
+        asks += [("trace", f"visits/{DAY}/v7-1"), ("labels", "visits", "--window", DAY)]
     for arguments in asks:
         code, said = visits.keepfit(*arguments)
         assert code == 1, said
