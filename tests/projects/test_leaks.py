@@ -20,6 +20,8 @@ from tasks.validation.leaks import find_leaks
 
 ROOT = Path(__file__).parents[2]
 AS_OF = datetime(2013, 1, 20, tzinfo=UTC)
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flights")]
+
 Planting = Callable[..., LoadedProject]
 NUMBER = {"type": "number", "null_share": 0.1}
 
