@@ -11,7 +11,7 @@ from infra.registry.registry import open_registry
 from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_visits, make_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 DAY, LATER = "2013-07-03", "2013-07-05"
 RULES = """\
@@ -21,10 +21,10 @@ RULES = """\
 
 
 @pytest.fixture(scope="module")
-def trained(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def trained(watching_zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place where visits@1 is champion, and 300 visits a day come in; a test takes a copy."""
     home = tmp_path_factory.mktemp("trained")
-    place = Place(zygote, home / "home")
+    place = Place(watching_zygote, home / "home")
     place.home.mkdir()
     folder = make_watched(place, home / "projects")
     spec = folder / "project.yaml"
