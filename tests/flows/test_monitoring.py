@@ -10,7 +10,7 @@ from infra.registry.registry import open_registry
 from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import copy_place, train_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 DAY, LATER = "2013-07-03", "2013-07-05"
 RULES = """\
@@ -20,9 +20,9 @@ RULES = """\
 
 
 @pytest.fixture(scope="module")
-def trained(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def trained(watching_zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place where visits@1 is champion, and 300 visits a day come in; a test takes a copy."""
-    return train_watched(zygote, tmp_path_factory.mktemp("trained"), rules=RULES, history=1_500, stream=3_000)
+    return train_watched(watching_zygote, tmp_path_factory.mktemp("trained"), rules=RULES, history=1_500, stream=3_000)
 
 
 @pytest.fixture
