@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, StringConstraints
 
 from flows.artifacts.history import publish_history
 from flows.artifacts.monitoring import publish_monitoring
+from flows.events import tell_news
 from flows.forms import ProjectChoice, explained
 from flows.probation import watch_release
 from flows.watching import watch_window
@@ -45,6 +46,7 @@ def monitor(project: ProjectChoice, window: AnyWindow = "", as_of: AwareDatetime
     report = watch_window(project, window, as_of)
     publish_monitoring(report)
     undone = watch_release(load_project(load_settings().projects, project), report)
+    tell_news(project)
     if undone is not None:
         publish_history(project)
     elif report.status == "RETRAIN":
