@@ -19,6 +19,7 @@ from pydantic import Field, StringConstraints
 from flows.artifacts.history import publish_history
 from flows.artifacts.publishing import figure, words
 from flows.artifacts.verdict import publish_proposal, render_checks
+from flows.events import tell_news
 from flows.forms import Label, Person, Reason, explained
 from infra.errors import KeepfitError
 from tasks.contracts.evaluation import EvaluationReport
@@ -84,6 +85,7 @@ def _settle(version: str, run_id: str) -> State[Any]:
         settle = approve_proposal if decision.decision == "approve" else refuse_proposal
         settled = settle(proposal, decision.why, decision.by)
     logger.info("%s", settled.message)
+    tell_news(proposal.project)
     publish_history(proposal.project)
     return _end(settled)
 

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime
 
 from flows.artifacts.history import publish_history
 from flows.artifacts.monitoring import publish_monitoring
+from flows.events import tell_news
 from flows.forms import AnyWindow, ProjectChoice, explained
 from flows.probation import watch_release
 from flows.watching import watch_window
@@ -41,6 +42,7 @@ def monitor(project: ProjectChoice, window: AnyWindow = "", as_of: AwareDatetime
     report = watch_window(project, window, as_of)
     publish_monitoring(report)
     undone = watch_release(load_project(load_settings().projects, project), report)
+    tell_news(project)
     if undone is not None:
         publish_history(project)
     elif report.status == "RETRAIN":

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.artifacts.history import publish_history
+from flows.events import tell_news
 from flows.forms import Label, Person, ProjectChoice, Reason, explained
 from infra.errors import KeepfitError
 from tasks.release.moves import Move, promote_by_hand, roll_back
@@ -57,5 +58,6 @@ def _end(move: Callable[[], Move]) -> State[Any]:
     except KeepfitError as error:
         return Failed(name=type(error).__name__, message=str(error))
     logger.info("%s", made)
+    tell_news(made.release.project)
     publish_history(made.release.project)
     return Completed(message=str(made))

@@ -17,6 +17,7 @@ from flows.artifacts.validation import publish_refused_data, publish_validation
 from flows.artifacts.verdict import publish_outcome
 from flows.brakes import ALARMS, count_gate, require_no_brake
 from flows.dispatch import train_where_asked
+from flows.events import tell_news
 from flows.forms import ProjectChoice, explained
 from flows.progress import showing_stages
 from flows.runs import OpenRun, finish, running
@@ -89,9 +90,11 @@ def retrain(
     except DuplicateTrigger as known:
         return Completed(message=known.message, name="Answered")
     except HeldBack as brake:
+        tell_news(project)  # it may have opened the breaker
         return Cancelled(message=str(brake), name="HeldBack")
     if by_alarm:
         count_gate(run, outcome)
+    tell_news(project)
     publish_outcome(outcome)
     if outcome.status == "released":
         publish_history(project)

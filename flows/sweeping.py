@@ -17,6 +17,7 @@ from prefect.exceptions import PrefectException
 from prefect.states import Completed
 from pydantic import Field
 
+from flows.events import tell_news
 from flows.forms import explained
 from flows.orchestrator import reach_orchestrator
 from flows.reconciling import cancel_children, crash_stuck, reconcile, skip_late_sweeps
@@ -77,7 +78,7 @@ class SweepReport(Contract):
 @flow(name="sweep", flow_run_name="sweep", persist_result=False, validate_parameters=True)
 @explained
 def sweep(pending_minutes: Minutes = 10, grace_hours: Hours = 48) -> State[SweepReport]:
-    """End what died without a word and remove what nothing names.
+    """End what died without a word and remove what nothing names; tell the event feed what nobody told it.
 
     Parameters
     ----------
@@ -88,6 +89,7 @@ def sweep(pending_minutes: Minutes = 10, grace_hours: Hours = 48) -> State[Sweep
     """
     with reach_orchestrator() as client:
         report = sweep_all(client, timedelta(minutes=pending_minutes), timedelta(hours=grace_hours))
+    tell_news()
     publish(report)
     return Completed(message="; ".join(report.lines()), data=report)
 

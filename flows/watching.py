@@ -6,6 +6,7 @@ Without Prefect: `flows.monitoring` is the flow. What was said of a window as of
 import json
 import logging
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -80,6 +81,7 @@ def watch_window(project: str, window: str = "", as_of: datetime | None = None) 
         alarm=report.drift.alarm if report.drift else None,
         evidence=json.loads(report.model_dump_json()),
         page=report.page,
+        blobs=[report.picture] if report.picture else [],
         actor=actor_name(),
     )
     reach("monitor.after_commit")
@@ -156,12 +158,12 @@ def _judge(watched: Watched, batch: BatchRow) -> MonitorReport:
 
     spec = watched.project.spec
     version = find_version(batch.model)
-    drift = performance = page = None
+    drift = performance = page = picture = None
     if batch.rows:
         with told("labels"):
             matured = read_matured(batch, watched.as_of, label_delay(spec))
         with told("drift"):
-            drift, page = _measure_drift(watched, version, batch, matured)
+            drift, page, picture = _measure_drift(watched, version, batch, matured)
             logger.info("%s", drift.reason)
         with told("figures"):
             performance = _measure_performance(watched, version, matured)
@@ -190,6 +192,7 @@ def _judge(watched: Watched, batch: BatchRow) -> MonitorReport:
         drift=drift,
         performance=performance,
         page=page,
+        picture=picture,
     )
 
 
@@ -205,7 +208,7 @@ def _earlier_alarms(watched: Watched) -> list[bool | None]:
 
 def _measure_drift(
     watched: Watched, version: StoredVersion, batch: BatchRow, matured: "pd.DataFrame"
-) -> tuple[DriftReport, ArtifactRef | None]:
+) -> tuple[DriftReport, ArtifactRef | None, ArtifactRef | None]:
     from tasks.monitoring.drift import Held, decide_drift  # noqa: PLC0415  brings scipy
     from tasks.monitoring.summaries import WindowSummary, summarize_window  # noqa: PLC0415
 
@@ -231,7 +234,15 @@ def _measure_drift(
             absent=reference.absent,
         )
         page = _write_page(watched, spec, version, rows, folder)
-    return report, page
+    held = beside if reference.features is None else [Held(reference.features, window), *beside]
+    return report, page, _draw_picture(report, held, watched.window.name)
+
+
+def _draw_picture(report: DriftReport, held: "Sequence[Held]", window: str) -> ArtifactRef | None:
+    from tasks.monitoring.pictures import draw_drift  # noqa: PLC0415  brings numpy
+
+    picture = draw_drift(report, held, window)
+    return None if picture is None else open_workspace().store.put_bytes(picture, "image/png")
 
 
 def _hold_target(spec: ProjectSpec, reference: Reference, matured: "pd.DataFrame", folder: Path) -> "list[Held]":

@@ -7,6 +7,7 @@ import signal
 from hypothesis import settings
 
 from tests.servers.groups import *  # noqa: F403
+from tests.servers.loop import *  # noqa: F403
 from tests.servers.postgres import *  # noqa: F403
 from tests.servers.seaweed import *  # noqa: F403
 from tests.servers.stack import *  # noqa: F403

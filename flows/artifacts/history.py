@@ -32,7 +32,8 @@ def publish_history(project: str) -> None:
 
 
 def _tell_move(row: ReleaseRow) -> dict[str, str]:
-    return _row(row.actor, f"{row.kind} {row.project}@{row.version}", row.at, row.why)
+    asked = f", asked for by {open_workspace().registry.run(row.run_id).trigger}" if row.run_id else ""
+    return _row(row.actor, f"{row.kind} {row.project}@{row.version}{asked}", row.at, row.why)
 
 
 def _tell_refusal(row: AuditRow) -> dict[str, str]:

@@ -1,5 +1,6 @@
-"""What monitoring says of a window, on its run's page: the verdict, every feature with its change, Evidently's report."""
+"""What monitoring says of a window, on its run's page: the verdict, what drifted as a picture, every change, Evidently's report."""
 
+import base64
 from collections.abc import Iterator
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -7,7 +8,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from flows.artifacts.publishing import artifact_key, figure, has_page, publishing, words
 from infra.artifacts.reference import LONGEST_LINK
 from infra.workspace import open_workspace
-from tasks.contracts.monitoring import Change, DriftReport, MonitorReport
+from tasks.contracts.monitoring import Change, MonitorReport
+from tasks.monitoring.ranking import rank_changes
 
 
 def publish_monitoring(report: MonitorReport) -> None:
@@ -17,7 +19,7 @@ def publish_monitoring(report: MonitorReport) -> None:
     name = f"{report.project}/{report.window.name}"
     with publishing("the verdict on the window"):
         create_markdown_artifact(
-            "\n".join(render_report(report)),
+            "\n".join([*render_report(report), *_render_picture(report), *_render_changes(report)]),
             key=artifact_key(report.project, "monitoring"),
             description=f"{report.status}: {name}, as known on {report.as_of:%Y-%m-%d %H:%M} UTC.",
         )
@@ -46,24 +48,30 @@ def render_report(report: MonitorReport) -> Iterator[str]:
         yield f"**Figures:** {words(report.performance.reason)}"
     if report.drift is not None:
         yield ""
-        yield from _render_drift(report.drift)
+        yield f"**Drift** against {words(report.drift.reference)}: {words(report.drift.reason)}"
 
 
-def _render_drift(drift: DriftReport) -> Iterator[str]:
-    yield f"**Drift** against {words(drift.reference)}: {words(drift.reason)}"
+def _render_picture(report: MonitorReport) -> Iterator[str]:
+    if report.picture is not None:
+        data = base64.b64encode(open_workspace().store.read(report.picture)).decode()
+        yield ""
+        yield f"![What drifted](data:image/png;base64,{data})"
+
+
+def _render_changes(report: MonitorReport) -> Iterator[str]:
+    """Yield every change, those that count first; each then by how near it is to counting."""
+    if report.drift is None or not report.drift.changes:
+        return
     yield ""
-    yield "| | column | test | effect | counts from | adjusted p | importance | |"
-    yield "|---|---|---|---|---|---|---|---|"
-    order = {name: place for place, name in enumerate(drift.drifted)}
-    yield from (_line(change) for change in sorted(drift.changes, key=lambda each: order.get(each.name, len(order))))
+    yield "| column | change | counts from | adjusted p | importance | |"
+    yield "|---|---|---|---|---|---|"
+    yield from map(_line, rank_changes(report.drift))
 
 
 def _line(change: Change) -> str:
     effect = f"{figure(change.effect)} {words(change.effect_name)}" if change.effect is not None else ""
     share = "" if change.importance is None else f"{change.importance:.0%}"
     p = "" if change.p_adjusted is None else f"{change.p_adjusted:.2g}"
-    figures = f"{effect} | {figure(change.threshold)} | {p} | {share}"
-    name = change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})"
-    return (
-        f"| {'▲' if change.drifted else ''} | {words(name)} | {words(change.test)} | {figures} | {words(change.note)} |"
-    )
+    name = words(change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})")
+    named = f"▲ **{name}**" if change.drifted else name
+    return f"| {named} | {effect} | {figure(change.threshold)} | {p} | {share} | {words(change.note)} |"

@@ -21,6 +21,8 @@ from tasks.release.stored import StoredVersion, find_version
 SHOWN_WINDOWS = 12
 """The newest of the windows that monitoring reported on."""
 
+SHOWN_DIGITS = 8
+
 
 def list_all(*, as_json: bool) -> None:
     """Print the projects, each with its champion and its last run."""
@@ -67,6 +69,7 @@ def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
     )
     if note := version.manifest.fit.hardware.note:
         console.print(f"            {note}", soft_wrap=True)
+    _print_run(version.row.run_id)
     if version.verdict.decision != "PROMOTE":
         console.print(f"  next      {version.verdict.next_step}", soft_wrap=True)
     _print_approval(version)
@@ -89,6 +92,13 @@ def describe_cost(fit: FitReport) -> str:
     if fit.peak_memory_mb:
         parts.append(f"{fit.peak_memory_mb:,.0f} MB of memory at most")
     return ", ".join(parts) + (f", by {hardware.worker}" if hardware.worker else "")
+
+
+def _print_run(run_id: str) -> None:
+    run = open_workspace().registry.run(run_id)
+    why = f": {run.why}" if run.why else ""
+    console.print(f"  asked     by {run.trigger}{why}", soft_wrap=True)
+    console.print(f"  run       {run_id}, {run.started_at:%Y-%m-%d %H:%M} UTC by {run.actor}", soft_wrap=True)
 
 
 def _print_approval(version: StoredVersion) -> None:
@@ -124,7 +134,7 @@ def show_history(project: str, at: datetime | None = None, *, as_json: bool) -> 
         return
     rows = registry.history(project)
     if as_json:
-        print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+        print(json.dumps([_with_run(row) for row in rows], indent=2))
         return
     served = {row.version for row in rows}
     others = [f"{row.label} ({row.decision})" for row in registry.versions(project) if row.number not in served]
@@ -137,6 +147,16 @@ def show_history(project: str, at: datetime | None = None, *, as_json: bool) -> 
         )
     _print_breaker(registry.breaker(project))
     _print_windows(registry.window_reports(project, limit=SHOWN_WINDOWS))
+
+
+def _with_run(row: ReleaseRow) -> dict[str, Any]:
+    """Return the release with what started the run that made it, where a run did."""
+    told = row.model_dump(mode="json")
+    if row.run_id is None:
+        return {**told, "run": None}
+    run = open_workspace().registry.run(row.run_id)
+    asked = {"trigger": run.trigger_kind, "window": run.window, "why": run.why, "parameters": run.parameters}
+    return {**told, "run": {"run_id": run.run_id, "flow": run.flow, **asked, "started_at": run.started_at.isoformat()}}
 
 
 def _print_breaker(row: BreakerRow | None) -> None:
@@ -178,13 +198,20 @@ def _print_releases(project: str, rows: Sequence[ReleaseRow]) -> None:
             f"{project}@{row.version}",
             f"{row.at:%Y-%m-%d %H:%M:%S}",
             f"{row.until:%Y-%m-%d %H:%M:%S}" if row.until else "now",
-            row.kind,
-            row.actor,
+            f"{row.kind} by {row.actor}",
+            _name_run(row.run_id),
             row.why,
         )
         for row in rows
     ]
-    console.print(rows_table(("#", "champion", "from (UTC)", "to", "by", "who", "why"), lines))
+    console.print(rows_table(("#", "champion", "from (UTC)", "to", "moved by", "asked for by", "why"), lines))
+
+
+def _name_run(run_id: str | None) -> str:
+    """Return what asked for the run of a release, and the run; nothing where a person moved the champion."""
+    if run_id is None:
+        return ""
+    return f"{open_workspace().registry.run(run_id).trigger}, run {run_id[:SHOWN_DIGITS]}"
 
 
 def show_lineage(label: str, *, as_json: bool) -> None:

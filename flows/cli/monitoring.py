@@ -18,6 +18,7 @@ from infra.settings import load_settings
 from infra.workspace import make_home, open_workspace
 from tasks.contracts.monitoring import Change, DriftReport, MonitorReport
 from tasks.contracts.replay import Replay, ReplayedWindow
+from tasks.monitoring.ranking import rank_changes
 from tasks.project import load_project
 
 STYLES = {"FINE": "green", "WATCH": "yellow", "RETRAIN": "red", "BROKEN DATA": "red", "UNKNOWN": "yellow"}
@@ -55,15 +56,16 @@ def print_report(report: MonitorReport) -> None:
     for reason in report.reasons:
         console.print(f"  {reason}", soft_wrap=True)
     if report.drift is not None and report.drift.changes:
-        console.print(_tabulate(report.drift))
+        _print_changes(report.drift)
     console.print(f"  next      {report.next_step}", soft_wrap=True)
 
 
-def _tabulate(drift: DriftReport) -> "object":
-    order = {name: place for place, name in enumerate(drift.drifted)}
-    changes = sorted(drift.changes, key=lambda each: order.get(each.name, len(order)))
-    rows = [_row(change) for change in changes[:SHOWN_CHANGES]]
-    return rows_table(("column", "", "test", "effect", "counts from", "adjusted p", "importance", "note"), rows)
+def _print_changes(drift: DriftReport) -> None:
+    changes = rank_changes(drift)
+    columns = ("column", "", "change", "counts from", "adjusted p", "importance", "note")
+    console.print(rows_table(columns, [_row(change) for change in changes[:SHOWN_CHANGES]]))
+    if (more := len(changes) - SHOWN_CHANGES) > 0:
+        console.print(f"  … and {more} more, see --json or the run's page", soft_wrap=True)
 
 
 def _row(change: Change) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ def _row(change: Change) -> tuple[str, ...]:
     name = change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})"
     effect = number(change.effect, ".3f") + (f" {change.effect_name}" if change.effect is not None else "")
     figures = (effect, number(change.threshold, ".3f"), number(change.p_adjusted, ".2g"))
-    return (name, "▲" if change.drifted else "", change.test, *figures, number(change.importance, ".0%"), change.note)
+    return (name, "▲" if change.drifted else "", *figures, number(change.importance, ".0%"), change.note)
 
 
 def replay_project(project: str, start: datetime, end: datetime, picture: Path, *, as_json: bool) -> None:

@@ -70,6 +70,16 @@ class RunRow(Record):
     outcome: Json | None
     error: str | None
 
+    @property
+    def window(self) -> str:
+        """What the trigger speaks of, such as 2013-07; empty where nothing makes it one of its kind."""
+        return (self.trigger_key or "").removeprefix(f"{self.trigger_kind}:")
+
+    @property
+    def trigger(self) -> str:
+        """Kind and window in words."""
+        return f"{self.trigger_kind} {self.window}" if self.window else self.trigger_kind
+
 
 class StepRow(Record):
     key: str

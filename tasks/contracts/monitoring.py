@@ -90,3 +90,4 @@ class MonitorReport(Contract):
     drift: DriftReport | None
     performance: PerformanceReport | None
     page: ArtifactRef | None = Field(None, description="Evidently's report on a sample, as HTML.")
+    picture: ArtifactRef | None = Field(None, description="What drifted, beside its reference, as PNG.")
