@@ -12,7 +12,7 @@ from infra.artifacts.store import open_store
 from infra.faults import POINTS, STEPS
 from infra.registry.registry import Registry, open_registry
 from tasks.policies import POLICIES
-from tests.flows import test_monitoring, test_scoring
+from tests.flows import test_monitoring, test_probation, test_scoring
 from tests.flows.conftest import ROOT, Place
 
 KILLED = -signal.SIGKILL
@@ -54,8 +54,8 @@ def test_the_points_in_the_code_are_the_points_that_are_killed_at() -> None:
 ONE_BY_ONE = [point for point in POINTS if point.startswith(("release.", "store."))]
 """After most of these the champion has moved: the next run has nothing left to be killed at."""
 
-OF_MONITORING = [point for point in POINTS if point.startswith(("batch.", "labels.", "monitor."))]
-"""Of other commands than `run`: killed at in tests/flows/test_scoring.py and test_monitoring.py."""
+OF_MONITORING = [point for point in POINTS if point.startswith(("batch.", "labels.", "monitor.", "rollback."))]
+"""Of other commands than `run`: killed at in tests/flows/test_scoring.py, test_monitoring.py and test_probation.py."""
 
 IN_TURN = {step: [point for point in POINTS if point.startswith(f"{step}.")] for step in STEPS if step != "release"}
 
@@ -63,7 +63,7 @@ IN_TURN = {step: [point for point in POINTS if point.startswith(f"{step}.")] for
 def test_every_point_is_killed_at() -> None:
     in_turn = [point for points in IN_TURN.values() for point in points]
     assert sorted(POINTS) == sorted([*ONE_BY_ONE, *in_turn, *OF_MONITORING])
-    assert sorted(OF_MONITORING) == sorted([*test_scoring.POINTS, *test_monitoring.POINTS])
+    assert sorted(OF_MONITORING) == sorted([*test_scoring.POINTS, *test_monitoring.POINTS, *test_probation.POINTS])
 
 
 @pytest.mark.parametrize("step", IN_TURN)
