@@ -66,13 +66,16 @@ def score_batch(project: str, window: str, file: Path | None = None, as_of: date
         raw_rows = _read(loaded, spec, asked, file)
         logger.info("%s rows of %s", f"{len(raw_rows):,}", asked.name)
     with told("check"):
-        from tasks.validation.batches import examine_batch  # noqa: PLC0415  brings pandas and scipy
+        from tasks.validation.batches import examine_batch, say_unknown  # noqa: PLC0415  brings pandas and scipy
 
         examined = examine_batch(raw_rows, spec, asked)
+        warning = say_unknown(raw_rows, loaded.spec)
+        if warning:
+            logger.warning("%s: %s", asked.name, warning)
         logger.info("%s can be scored, %s set aside", f"{len(examined.accepted):,}", f"{len(examined.quarantined):,}")
     if there is not None and known:
         return _find_again(there, asked, examined)
-    row = _score_and_keep(spec, version, asked, examined, moment)
+    row = _score_and_keep(spec, version, asked, examined, moment, warning=warning)
     if examined.problem is not None:
         raise examined.problem
     return _outcome(row, asked, known=False)
@@ -148,7 +151,13 @@ def read_given_file(file: Path, spec: ProjectSpec) -> "pd.DataFrame":
 
 
 def _score_and_keep(
-    spec: ProjectSpec, version: StoredVersion, window: Window, examined: "ExaminedBatch", as_of: datetime
+    spec: ProjectSpec,
+    version: StoredVersion,
+    window: Window,
+    examined: "ExaminedBatch",
+    as_of: datetime,
+    *,
+    warning: str,
 ) -> BatchRow:
     """Keep rows, predictions and what was set aside: the blobs first, then one transaction."""
     from infra.frames import digest_frame, write_parquet  # noqa: PLC0415  brings pandas
@@ -183,7 +192,11 @@ def _score_and_keep(
             quarantine_blob=quarantine,
             rows=len(accepted),
             quarantined_rows=len(examined.quarantined),
-            findings={"reasons": {**examined.reasons}, "problem": _say(examined.problem)},
+            findings={
+                "reasons": {**examined.reasons},
+                "problem": _say(examined.problem),
+                "warnings": [warning] if warning else [],
+            },
             as_of=as_of,
             actor=actor_name(),
         )
@@ -191,6 +204,12 @@ def _score_and_keep(
         row = workspace.registry.add_batch(request)
         reach("batch.after_commit")
     return row
+
+
+def read_warnings(batch: BatchRow) -> tuple[str, ...]:
+    """Return what was odd about the rows of a batch and broke no rule, in words."""
+    found = batch.findings.get("warnings")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _say(problem: KeepfitError | None) -> str:
@@ -229,6 +248,7 @@ def _outcome(row: BatchRow, window: Window, *, known: bool) -> BatchOutcome:
         quarantined_rows=row.quarantined_rows,
         reasons=reasons,
         problem=problem,
+        warnings=read_warnings(row),
         snapshot=row.snapshot,
         as_of=row.as_of,
         scored_at=row.scored_at,

@@ -10,10 +10,11 @@ from pydantic import AwareDatetime
 
 from flows.artifacts.history import publish_history
 from flows.artifacts.monitoring import publish_monitoring
+from flows.brakes import tell_breaker
 from flows.events import tell_news
 from flows.forms import AnyWindow, ProjectChoice, explained
 from flows.probation import watch_release
-from flows.watching import watch_window
+from flows.watching import find_due, watch_window
 from infra.settings import load_settings
 from tasks.contracts.monitoring import MonitorReport
 from tasks.contracts.runs import Trigger
@@ -35,11 +36,20 @@ def monitor(project: ProjectChoice, window: AnyWindow = "", as_of: AwareDatetime
     project
         The project whose champion is watched.
     window
-        The window: 2013-07 (month), 2013-W28 (ISO week) or 2013-07-14 (day), in UTC; empty: the newest that has ended.
+        The window: 2013-07 (month), 2013-W28 (ISO week) or 2013-07-14 (day), in UTC; empty: the newest that has ended, and
+        before it the earlier ones whose labels have come due since.
     as_of
         What is known at this time, with its time zone; empty: now.
     """
+    said = [_follow(watch_window(project, due, as_of)) for due in ([] if window else find_due(project, as_of))]
     report = watch_window(project, window, as_of)
+    said.insert(0, _follow(report))
+    return Completed(message=" ".join(said), data=report)  # called as a function, the flow returns the data
+
+
+def _follow(report: MonitorReport) -> str:
+    """Show the report, do what follows from it, and return both in words."""
+    project = report.project
     publish_monitoring(report)
     undone = watch_release(load_project(load_settings().projects, project), report)
     tell_news(project)
@@ -49,8 +59,9 @@ def monitor(project: ProjectChoice, window: AnyWindow = "", as_of: AwareDatetime
         ask_for_retraining(report)
     said = f"{report.status}: {project}/{report.window.name}. {' '.join(report.reasons)}"
     said += f" {undone.version} is taken back: {undone.why}." if undone else ""
+    said += f" {tell_breaker(project)}" if undone or report.status == "RETRAIN" else ""
     logger.info("%s", said)
-    return Completed(message=said, data=report)  # called as a function, the flow returns the data
+    return said
 
 
 def ask_for_retraining(report: MonitorReport) -> None:

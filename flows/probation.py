@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from flows.brakes import ALARMS, LOOP, as_known_at
+from flows.brakes import ALARMS, LOOP, as_known_at, find_unasked, open_after_rollback
 from flows.labels import label_delay
 from flows.references import load_version
+from flows.watching import is_judged
 from infra.errors import Conflict
+from infra.faults import reach
 from infra.registry.records import BatchRow, ReleaseRow
 from infra.registry.registry import Registry
 from infra.workspace import open_workspace
@@ -80,6 +82,7 @@ def _find_on_probation(loaded: LoadedProject, report: MonitorReport, registry: R
         row.window
         for row in registry.window_reports(report.project)
         if row.version == release.version and row.window != report.window.name and row.as_of > since
+        if is_judged(row)  # while no label is due nothing speaks for the new one, and nothing against it
     }
     return release if len(later) < loaded.spec.retraining.watch.windows else None
 
@@ -149,14 +152,13 @@ def _take_back(registry: Registry, release: ReleaseRow, before: str, why: str, s
             fencing=None,
             evidence=evidence,
         )
-        move = registry.breaker(project)
-        if move is None or move.state != "open":
-            reason = f"a release was taken back ({why}): a person is asked what has changed"
-            seq = move.seq if move else 0
-            registry.move_breaker(project, "open", why=reason, actor=LOOP, evidence=evidence, expected_seq=seq)
     except Conflict as conflict:
         logger.warning("%s: not taken back, %s", project, conflict.message)
         return None
+    reach("rollback.after_commit")
+    move = registry.breaker(project)
+    if (unasked := find_unasked(registry, project, move)) is not None and (move is None or move.state != "open"):
+        open_after_rollback(registry, unasked, move)
     undone = Undone(f"{project}@{release.version}", before, why)
     logger.warning("%s is taken back, %s is the champion again: %s", undone.version, before, why)
     return undone

@@ -6,7 +6,7 @@ the same rows: the first one, frozen, and one that is trained anew after each wi
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flows.batches import score_batch
 from flows.monitoring import monitor, trigger_of
 from flows.retraining import retrain
-from flows.watching import find_windows
+from flows.watching import find_due, find_windows
 from infra.errors import UsageError
 from infra.workspace import open_workspace
 from tasks.contracts.models import ModelRef
@@ -66,10 +66,12 @@ def replay(project: str, start: datetime, end: datetime, tell: Callable[[Replaye
 def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: ModelRef) -> ReplayedWindow:
     project = loaded.spec.name
     batch = score_batch(project, window.name, as_of=window.end)
-    report = MonitorReport.model_validate(monitor(project=project, window=window.name, as_of=window.end))
+    before = len(open_workspace().registry.history(project))
+    reports = [_watch(project, name, window.end) for name in (*find_due(project, window.end), window.name)]
+    report, taken_back = reports[-1], _find_taken_back(project, before)
     models = {"frozen": frozen, "kept_fit": find_version(batch.version).manifest.model, "always": always}
     figures = _judge_in_hindsight(loaded, window, models)
-    action, outcome = _act(report)
+    action, outcome = _say_taken_back(project, taken_back) if taken_back else _act(reports)
     return ReplayedWindow(
         window=window,
         rows=batch.rows,
@@ -81,19 +83,36 @@ def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: Model
         action=action,
         trained=outcome is not None,
         released=outcome is not None and outcome.released,
+        taken_back=taken_back,
         **figures,
     )
 
 
-def _act(report: MonitorReport) -> tuple[str, RunOutcome | None]:
-    """Do what the automation does: retrain where the verdict asks for it."""
-    if report.status != "RETRAIN":
+def _watch(project: str, window: str, as_of: datetime) -> MonitorReport:
+    return MonitorReport.model_validate(monitor(project=project, window=window, as_of=as_of))
+
+
+def _find_taken_back(project: str, moves_before: int) -> str:
+    """Return the version that monitoring took back, nothing where it took back none."""
+    moves = open_workspace().registry.history(project)[moves_before:]
+    return next((f"{project}@{move.previous}" for move in moves if move.kind == "rollback"), "")
+
+
+def _say_taken_back(project: str, version: str) -> tuple[str, None]:
+    return f"{version} is taken back, {find_champion_version(project).label} again", None
+
+
+def _act(reports: Sequence[MonitorReport]) -> tuple[str, RunOutcome | None]:
+    """Do what the automation does: retrain where a verdict asks for it."""
+    report = next((each for each in reports if each.status == "RETRAIN"), None)
+    if report is None:
         return "", None
     state = retrain(project=report.project, as_of=report.as_of, trigger=trigger_of(report), return_state=True)
     if state.name != "Completed":  # held back by a brake
         return str(state.message).partition("\n")[0].removeprefix(f"{report.project}: "), None
     outcome = RunOutcome.model_validate(state.result())
-    return f"{outcome.decision} {outcome.version or 'nothing new'}", outcome
+    late = "" if report is reports[-1] else f"labels of {report.window.name}: "
+    return f"{late}{outcome.decision} {outcome.version or 'nothing new'}", outcome
 
 
 def _train_anyway(project: str, as_of: datetime) -> ModelRef:

@@ -15,13 +15,13 @@ from flows.approval import ask_for_approval
 from flows.artifacts.history import publish_history
 from flows.artifacts.validation import publish_refused_data, publish_validation
 from flows.artifacts.verdict import publish_outcome
-from flows.brakes import ALARMS, count_gate, require_no_brake
+from flows.brakes import ALARMS, count_gate, require_no_brake, tell_breaker
 from flows.dispatch import train_where_asked
 from flows.events import tell_news
 from flows.forms import ProjectChoice, explained
 from flows.progress import showing_stages
 from flows.runs import OpenRun, finish, running
-from infra.errors import Conflict, DataError, DuplicateTrigger, HeldBack
+from infra.errors import Conflict, DataError, DuplicateTrigger, HeldBack, LeaseHeld
 from infra.settings import load_settings
 from tasks.contracts.champions import ChampionRef
 from tasks.contracts.data import Snapshot, SplitRef, ValidationReport
@@ -92,15 +92,19 @@ def retrain(
     except HeldBack as brake:
         tell_news(project)  # it may have opened the breaker
         return Cancelled(message=str(brake), name="HeldBack")
-    if by_alarm:
-        count_gate(run, outcome)
+    except LeaseHeld as busy:
+        if not by_alarm:
+            raise
+        return Cancelled(message=str(busy), name="HeldBack")  # one in flight is a brake too: nobody waits for an alarm
+    opened = by_alarm and count_gate(run, outcome) is not None
     tell_news(project)
     publish_outcome(outcome)
-    if outcome.status == "released":
+    if opened or outcome.status == "released":
         publish_history(project)
     if outcome.status == "waiting":
         ask_for_approval(project)
     said = f"{outcome.version or project}: {outcome.status.replace('_', ' ')}. {outcome.verdict.summary}"
+    said += f" {tell_breaker(project)}" if opened else ""
     return Completed(message=said, data=outcome)  # called as a function, the flow returns the data
 
 

@@ -117,6 +117,7 @@ def _fail(workspace: Workspace, grant: RunGrant, error: BaseException) -> None:
     try:
         # What may pass by itself frees its trigger: the same event may start another run.
         again = isinstance(error, KeepfitError) and error.retryable
-        workspace.registry.finish_run(grant, state=state, outcome={}, error=text[:2000], retryable=again)
+        outcome = {"retryable": again} if state == "failed" else {}
+        workspace.registry.finish_run(grant, state=state, outcome=outcome, error=text[:2000], retryable=again)
     except KeepfitError as unwritten:
         logger.warning("the end of run %s could not be written: %s", grant.run_id, unwritten.message)

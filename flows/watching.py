@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from flows.batches import score_batch, told
+from flows.batches import read_warnings, score_batch, told
 from flows.labels import deliver_labels, label_delay
 from flows.references import Reference, find_reference, name_truth
 from infra.actor import actor_name
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import DataError, KeepfitError, SpecError, UsageError
 from infra.faults import reach
-from infra.registry.records import BatchRow
+from infra.registry.records import BatchRow, WindowReportRow
 from infra.workspace import open_workspace
 from tasks.batches import read_matured
 from tasks.contracts.monitoring import DriftReport, MonitorReport, PerformanceReport, Window
@@ -37,6 +37,10 @@ logger = logging.getLogger(__name__)
 
 LOOKED_BACK = 100
 """Reports that persistence may look back on; `monitoring.drift.of_windows` is far below."""
+MANY_REPORTS = 1_000
+
+SHORTEST_GRACE = timedelta(days=7)
+"""So long after its labels are due a window is looked at again until they are in, or as long as they took where that is more."""
 
 
 class Watched(NamedTuple):
@@ -86,6 +90,37 @@ def watch_window(project: str, window: str = "", as_of: datetime | None = None) 
     )
     reach("monitor.after_commit")
     return MonitorReport.model_validate(kept.evidence)
+
+
+def find_due(project: str, as_of: datetime | None = None) -> list[str]:
+    """Return the earlier windows whose labels are all due by now and that can be judged by them only now, the oldest first.
+
+    Where labels come later than the next window ends, the newest window alone would never be judged by them.
+    """
+    watched = _open(project, "", as_of)
+    registry, delay = open_workspace().registry, label_delay(watched.project.spec)
+    grace, needed = max(delay, SHORTEST_GRACE), watched.rules.performance.min_rows
+    reports = registry.window_reports(project, MANY_REPORTS)
+    done = {watched.window.name, *(row.window for row in reports if is_judged(row))}
+    looked_at = {row.window: row.as_of for row in reversed(reports)}
+    by_file = [row.known_at for row in registry.label_deliveries(project, watched.as_of)]
+
+    def has_news(window: str) -> bool:
+        there = watched.rules.labels.function is not None or window not in looked_at
+        return there or any(known_at > looked_at[window] for known_at in by_file)
+
+    return [
+        batch.window
+        for batch in registry.batches(project)
+        if batch.window not in done and batch.rows >= needed and has_news(batch.window)
+        if timedelta(0) <= watched.as_of - (batch.end + delay) <= grace
+    ]
+
+
+def is_judged(row: WindowReportRow) -> bool:
+    """Return whether this report could tell the champion's figure on matured rows."""
+    performance = row.evidence.get("performance")
+    return isinstance(performance, dict) and performance.get("value") is not None
 
 
 def _open(project: str, window: str, as_of: datetime | None) -> Watched:
@@ -185,7 +220,7 @@ def _judge(watched: Watched, batch: BatchRow) -> MonitorReport:
         as_of=watched.as_of,
         champion=batch.model,
         status=said.status,
-        reasons=said.reasons,
+        reasons=(*said.reasons, *read_warnings(batch)),
         next_step=said.next_step,
         scored_rows=batch.rows,
         quarantined_rows=batch.quarantined_rows,

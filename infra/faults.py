@@ -20,6 +20,7 @@ POINTS = (
     "labels.after_commit",
     "monitor.before_commit",
     "monitor.after_commit",
+    "rollback.after_commit",
     "release.in_transaction",
     "store.before_publish",
 )

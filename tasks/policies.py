@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial, wraps
 from pathlib import Path
@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import TaskRun as PrefectTaskRun
 from prefect.tasks import Task
 from pydantic import BaseModel
 
-from infra.artifacts.reference import ArtifactRef
+from infra.artifacts.reference import references_in
 from infra.errors import KeepfitError, RegistryUnavailable
 from infra.faults import reach
 from infra.registry.records import Fencing
@@ -135,21 +135,6 @@ def _insist(commit: Callable[[], dict[str, Any]], name: str, patience_s: float) 
 def is_retryable(_task: object, _run: PrefectTaskRun, state: State[Any]) -> bool:
     """Return whether this failure may pass by itself: a class of error says so of itself."""
     return isinstance(state.data, KeepfitError) and state.data.retryable
-
-
-def references_in(value: object) -> Iterator[ArtifactRef]:
-    """Yield every blob that a result names, at any depth."""
-    if isinstance(value, ArtifactRef):
-        yield value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from references_in(getattr(value, name))
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from references_in(part)
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from references_in(part)
 
 
 VOLATILE = {"run_id", "fence", "as_of", "taken_at", "is_new", "fit_seconds", "seconds", "cpu_seconds"}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flows.cli.render import console, fail_after_answer, rows_table
-from infra.artifacts.reference import ArtifactRef
+from infra.artifacts.reference import ArtifactRef, references_in
 from infra.errors import KeepfitError, name_values
 from infra.projects import list_projects
 from infra.settings import load_settings
@@ -21,6 +21,7 @@ FLOORS = {"keras": (3, 15, 1), "skops": (0, 13), "prefect": (3, 6, 25)}
 """Earlier versions have known holes (docs/security.md)."""
 
 MANY = 100_000
+RESTORE = "Restore the store to the time of the database, or later."
 
 
 class Finding(NamedTuple):
@@ -131,23 +132,37 @@ def _probe_blobs() -> Iterator[Finding]:
     known: list[ArtifactRef] = list(workspace.registry.known_blobs())
     missing = [ref.digest for ref in known if ref.digest not in stored]
     detail = f"{len(known)} known, {len(stored - {ref.digest for ref in known})} not known (swept later), {len(missing)} missing"
-    yield Finding("blobs", not missing, detail, "Restore the store to the time of the database, or later.")
+    yield Finding("blobs", not missing, detail, RESTORE)
 
 
-def _probe_batches() -> Iterator[Finding]:
-    """Look for batches and labels whose bytes are gone: they are named here, and refused wherever they are asked for."""
+def _probe_kept() -> Iterator[Finding]:
+    """Look for what names bytes that are gone: it is named here, and refused wherever it is asked for."""
+    stored = {blob.digest for blob in open_workspace().store.list_blobs()}
+    for project in open_workspace().registry.projects():
+        yield from _find_dangling("versions", "versions", list(_name_versions(project)), project, stored)
+        kept = _name_kept(project)
+        yield from _find_dangling("batches", "batches, deliveries of labels and reports", kept, project, stored)
+
+
+def _find_dangling(
+    short: str, what: str, named: list[tuple[str, set[str]]], project: str, stored: set[str]
+) -> Iterator[Finding]:
+    if not named:
+        return
+    gone = [name for name, digests in named if not digests <= stored]
+    detail = f"{len(named)} {what}, {len(gone)} with bytes missing" + (f": {name_values(gone)}" if gone else "")
+    yield Finding(f"{short} {project}", not gone, detail, RESTORE)
+
+
+def _name_versions(project: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield each version with the digests of all that its manifest names, or with none that can be there where it is lost."""
     workspace = open_workspace()
-    stored = {blob.digest for blob in workspace.store.list_blobs()}
-    for project in workspace.registry.projects():
-        named = _name_kept(project)
-        if not named:
-            continue
-        gone = [name for name, digests in named if not digests <= stored]
-        detail = f"{len(named)} batches, deliveries of labels and reports, {len(gone)} with bytes missing"
-        detail += f": {name_values(gone)}" if gone else ""
-        yield Finding(
-            f"batches {project}", not gone, detail, "Restore the store to the time of the database, or later."
-        )
+    for row in workspace.registry.versions(project):
+        try:
+            named = references_in((find_version(row.label).manifest, ArtifactRef.model_validate(row.payload["report"])))
+            yield row.label, {row.manifest.digest, *(ref.digest for ref in named)}
+        except KeepfitError:
+            yield row.label, {"a manifest that can be read"}
 
 
 def _name_kept(project: str) -> list[tuple[str, set[str]]]:
@@ -173,5 +188,5 @@ PROBES: tuple[Callable[[], Iterator[Finding]], ...] = (
     _probe_projects,
     _probe_champions,
     _probe_blobs,
-    _probe_batches,
+    _probe_kept,
 )

@@ -36,7 +36,10 @@ def monitor_window(project: str, window: str, as_of: datetime | None, *, as_json
         As `flows.watching.watch_window`.
     """
     load_project(load_settings().projects, project)
+    registry = open_workspace().registry
+    last = max((row.id for row in registry.window_reports(project, limit=1)), default=0)
     with showing_progress(quiet=as_json), prefect_server() as server:
+        from flows.brakes import tell_breaker
         from flows.monitoring import monitor
 
         server.wait()
@@ -44,8 +47,13 @@ def monitor_window(project: str, window: str, as_of: datetime | None, *, as_json
             report = MonitorReport.model_validate(monitor(project=project, window=window, as_of=as_of))
     if as_json:
         print(report.model_dump_json(indent=2))
-    else:
-        print_report(report)
+        return
+    for row in reversed(registry.window_reports(project)):
+        if row.id > last and row.window != report.window.name:  # its labels have come due since
+            print_report(MonitorReport.model_validate(row.evidence))
+    print_report(report)
+    if told := tell_breaker(project):
+        console.print(f"  breaker   {told}", soft_wrap=True)
 
 
 def print_report(report: MonitorReport) -> None:
@@ -147,10 +155,12 @@ def summarise(done: Replay) -> list[str]:
     mean = {name: sum(getattr(each, name) for each in seen) / len(seen) for name in ("frozen", "kept_fit", "always")}
     worst = min(seen, key=lambda each: each.kept_fit - each.frozen)
     trained, released = sum(each.trained for each in seen), sum(each.released for each in seen)
+    undone = [each.taken_back for each in seen if each.taken_back]
+    told = f", taken back {len(undone)} ({', '.join(undone)})" if undone else ""
     return [
         f"{done.project}: mean {seen[0].metric} of {len(seen)} windows: kept fit {mean['kept_fit']:.3f}, "
         f"frozen {mean['frozen']:.3f} ({mean['kept_fit'] - mean['frozen']:+.3f}), always retrained {mean['always']:.3f}.",
-        f"  trained   {trained} times, released {released}; always retrained: {len(seen) - 1} times",
+        f"  trained   {trained} times, released {released}{told}; always retrained: {len(seen) - 1} times",
         f"  worst     {worst.window.name}: kept fit {worst.kept_fit - worst.frozen:+.3f} against frozen",
     ]
 

@@ -1,5 +1,6 @@
 """What names a blob: its digest, its size and what it is."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
@@ -57,3 +58,18 @@ def check_expiry(expires: timedelta) -> int:
     if not timedelta(seconds=1) <= expires <= LONGEST_LINK:
         raise UsageError(f"expires: expected 1 second to {LONGEST_LINK.days} days, received {expires}.")
     return int(expires.total_seconds())
+
+
+def references_in(value: object) -> Iterator[ArtifactRef]:
+    """Yield every blob that a result names, at any depth."""
+    if isinstance(value, ArtifactRef):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from references_in(getattr(value, name))
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from references_in(part)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from references_in(part)

@@ -68,7 +68,7 @@ class RegistryReader:
     def runs(self, project: str | None = None, limit: int = 20, *, state: RunState | None = None) -> list[RunRow]:
         """Return the newest runs of a project, or of all, newest first; with `state` only those that are in it."""
         name = None if project is None else check_project(project)
-        return self._database.read(lambda tx: runs.list_runs(tx, name, limit, state))
+        return self._database.read(lambda tx: runs.list_runs(tx, name, limit, (state,) if state else ()))
 
     def run(self, run_id: str) -> RunRow:
         """Return one run. Raises UsageError when there is none of this id."""
@@ -76,9 +76,12 @@ class RegistryReader:
         return self._database.read(lambda tx: runs.find_run(tx, checked))
 
     def started_by_alarm(self, project: str, limit: int = 100) -> list[RunRow]:
-        """Return the newest runs that drift or worse figures started, newest first: what the brakes look at."""
+        """Return the newest runs that drift or worse figures started and that came to an end by themselves, newest first.
+
+        What the brakes look at: not those that were held back, of which there may be any number, nor those that died.
+        """
         name = check_project(project)
-        return self._database.read(lambda tx: runs.list_runs(tx, name, limit, None, kinds=runs.ALARMS))
+        return self._database.read(lambda tx: runs.list_runs(tx, name, limit, runs.ENDED, kinds=runs.ALARMS))
 
     # The ledger of steps
 

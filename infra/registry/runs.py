@@ -22,6 +22,8 @@ from infra.registry.schema import columns_of, run
 
 ALARMS = ("drift", "performance")
 """Kinds of triggers that nobody pulled."""
+ENDED: tuple[RunState, ...] = ("completed", "failed")
+"""States of runs that were neither held back nor killed."""
 
 
 class RunRequest(NamedTuple):
@@ -146,14 +148,18 @@ def find_run(tx: Transaction, run_id: str) -> RunRow:
 
 
 def list_runs(
-    tx: Transaction, project: str | None, limit: int, state: RunState | None, kinds: Collection[str] = ()
+    tx: Transaction,
+    project: str | None,
+    limit: int,
+    states: Collection[RunState] = (),
+    kinds: Collection[str] = (),
 ) -> list[RunRow]:
-    """Return the newest runs, newest first; of a project, in a state, of kinds of trigger where these are given."""
+    """Return the newest runs, newest first; of a project, in these states, of these kinds of trigger where given."""
     query = select(*columns_of(run, RunRow)).order_by(run.c.started_at.desc(), run.c.fence.desc()).limit(limit)
     if project is not None:
         query = query.where(run.c.project == project)
-    if state is not None:
-        query = query.where(run.c.state == state)
+    if states:
+        query = query.where(run.c.state.in_(states))
     if kinds:
         query = query.where(run.c.trigger_kind.in_(kinds))
     return [RunRow.model_validate(dict(row)) for row in tx.execute(query).mappings()]

@@ -22,6 +22,9 @@ class ReplayedWindow(Contract):
     action: str = Field("", description="What the loop did after the window.")
     trained: bool = Field(False, description="Whether the loop trained a model after the window.")
     released: bool = False
+    taken_back: str = Field(
+        "", description="The version that monitoring took back after the window: the one before did better."
+    )
 
 
 class Replay(Contract):

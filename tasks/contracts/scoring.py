@@ -21,6 +21,7 @@ class BatchOutcome(Contract):
     quarantined_rows: int = Field(description="Rows set aside, with their reasons.")
     reasons: dict[str, int] = Field(description="Why rows were set aside: rows by reason; a row may have several.")
     problem: str = Field("", description="Why the batch was set aside whole; empty: it was not.")
+    warnings: tuple[str, ...] = Field((), description="What was odd about the rows and broke no rule.")
     snapshot: Digest = Field(description="Content digest of the scored rows.")
     as_of: datetime
     scored_at: datetime

@@ -40,7 +40,12 @@ def draw_timeline(replay: Replay) -> bytes:
             axes.axvline(place + 0.5, color=GREEN, linewidth=1.2)
             new = window.action.rpartition("@")[2]
             axes.text(place + 0.53, high + room * 0.4, f"@{new}", color=GREEN, fontsize=9)
+        if window.taken_back:
+            axes.axvline(place + 0.5, color=RED, linewidth=1.2, linestyle="--")
+            axes.text(place + 0.53, low - room, f"@{window.taken_back.rpartition('@')[2]} ×", color=RED, fontsize=9)
     axes.plot([], [], color=GREEN, linewidth=1.2, label="release")
+    if any(window.taken_back for window in seen):
+        axes.plot([], [], color=RED, linewidth=1.2, linestyle="--", label="taken back: the one before did better")
     axes.set_xticks(places, [window.window.name for window in seen], rotation=45 if len(seen) > 8 else 0)
     axes.set(
         ylabel=seen[0].metric, title=f"{replay.project}: {seen[0].window.name} to {seen[-1].window.name}, replayed"

@@ -8,11 +8,11 @@ import hashlib
 import json
 from typing import Literal, NamedTuple
 
+from infra.artifacts.reference import references_in
 from infra.errors import Conflict, KeepfitError, UsageError
 from infra.registry.records import AuditRow, Fencing, Json, ReleaseRow
 from infra.workspace import open_workspace
 from tasks.contracts.release import Manifest, Proposal
-from tasks.policies import references_in
 from tasks.release.moves import require_words
 from tasks.release.stored import parse_label
 

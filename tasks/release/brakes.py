@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 
 
 class AlarmRun(NamedTuple):
-    """A retraining that an alarm started and that reached its gate."""
+    """A retraining that an alarm started and that reached its gate, or failed for a reason that does not pass."""
 
     at: datetime
     """The time it knew the data of: a replayed year has its own clock."""
@@ -60,22 +60,22 @@ def find_brake(
     return None
 
 
-def count_in_vain(runs: Sequence[AlarmRun], since: datetime | None) -> int:
+def count_in_vain(runs: Sequence[AlarmRun]) -> int:
     """Return how many of the newest runs in a row promoted nothing.
 
     Parameters
     ----------
-    since
-        When somebody closed the breaker last: what was before is forgiven. None: never.
+    runs
+        Those since somebody closed the breaker: what was before is forgiven.
 
     >>> from datetime import UTC
     >>> days = [datetime(2013, 1, day, tzinfo=UTC) for day in range(1, 5)]
-    >>> count_in_vain([AlarmRun(day, promoted=day.day == 2) for day in days], None)
+    >>> count_in_vain([AlarmRun(day, promoted=day.day == 2) for day in days])
     2
     """
     count = 0
     for run in sorted(runs, key=lambda run: run.at, reverse=True):
-        if run.promoted or (since is not None and run.at <= since):
+        if run.promoted:
             break
         count += 1
     return count

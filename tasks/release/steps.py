@@ -2,11 +2,12 @@
 
 import logging
 
+from infra.artifacts.reference import references_in
 from infra.registry.records import Fencing
 from tasks.contracts.evaluation import EvaluationReport, Verdict
 from tasks.contracts.release import Manifest, Proposal, ReleaseOutcome, ReportRef, VersionRef
 from tasks.contracts.runs import RunContext
-from tasks.policies import references_in, step
+from tasks.policies import step
 from tasks.release.approval import APPROVAL, propose
 from tasks.release.versions import version_key
 from tasks.workbench import HTML, JSON, opened

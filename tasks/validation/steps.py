@@ -4,9 +4,10 @@ import hashlib
 import json
 import logging
 
+from infra.artifacts.reference import references_in
 from tasks.contracts.data import Snapshot, ValidationReport
 from tasks.contracts.runs import RunContext
-from tasks.policies import references_in, step
+from tasks.policies import step
 from tasks.workbench import HTML, JSON, Workbench, opened
 
 logger = logging.getLogger(__name__)

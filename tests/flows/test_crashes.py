@@ -12,7 +12,7 @@ from infra.artifacts.store import open_store
 from infra.faults import POINTS, STEPS
 from infra.registry.registry import Registry, open_registry
 from tasks.policies import POLICIES
-from tests.flows import test_monitoring, test_scoring
+from tests.flows import test_monitoring, test_probation, test_scoring
 from tests.flows.conftest import ROOT, Place
 
 KILLED = -signal.SIGKILL
@@ -61,13 +61,13 @@ IN_TURN = (
 ALONE = "release.after_commit"
 """Here it has moved as well, and the run after it comes to none of the points of a release any more."""
 
-OF_MONITORING = [point for point in POINTS if point.startswith(("batch.", "labels.", "monitor."))]
-"""Of other commands than `run`: killed at in tests/flows/test_scoring.py and test_monitoring.py."""
+OF_MONITORING = [point for point in POINTS if point.startswith(("batch.", "labels.", "monitor.", "rollback."))]
+"""Of other commands than `run`: killed at in tests/flows/test_scoring.py, test_monitoring.py and test_probation.py."""
 
 
 def test_every_point_is_killed_at() -> None:
     assert sorted(POINTS) == sorted([*IN_TURN, ALONE, *OF_MONITORING])
-    assert sorted(OF_MONITORING) == sorted([*test_scoring.POINTS, *test_monitoring.POINTS])
+    assert sorted(OF_MONITORING) == sorted([*test_scoring.POINTS, *test_monitoring.POINTS, *test_probation.POINTS])
 
 
 @pytest.mark.parametrize("points", [IN_TURN, (ALONE,)], ids=["each in turn", ALONE])

@@ -12,7 +12,7 @@ from flows.retraining import retrain
 from infra.registry.registry import Registry
 from infra.workspace import open_workspace
 from tasks.contracts.runs import Trigger
-from tests.flows.conftest import Place
+from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_visits, make_watched
 from tests.tasks.release.waiting import own_workspace
 
@@ -23,6 +23,7 @@ RULES = """\
   performance: {min_rows: 100}
 """
 DAY, LATER = "2013-07-03", datetime(2013, 7, 5, tzinfo=UTC)
+POINTS = ("rollback.after_commit",)
 
 
 @pytest.fixture
@@ -73,3 +74,30 @@ def test_what_a_person_released_stays(folder: Path) -> None:
     registry = release_second("operator")
     monitor(project="visits", window=DAY, as_of=LATER)
     assert registry.champion("visits").version == 2
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_process_killed_between_the_rollback_and_the_breaker_leaves_it_to_the_next_alarm_to_open_it(
+    folder: Path, zygote: Zygote, point: str
+) -> None:
+    registry = release_second("drift")
+    place = Place(zygote, folder.parents[1] / "home", {"KEEPFIT_PROJECTS": str(folder.parent)})
+    told = ("monitor", "visits", "--window", DAY, "--as-of", LATER.isoformat())
+    code, said = place.keepfit(*told, KEEPFIT_FAULT_POINT=point)
+    assert code == -9, f"the fault did not fire: {said}"
+    assert (registry.champion("visits").version, registry.breaker("visits")) == (1, None)
+    held = retrain(project="visits", as_of=LATER, trigger=Trigger(kind="drift", window=DAY), return_state=True)
+    assert held.name == "HeldBack"
+    assert "a release was taken back" in str(held.message)
+    move = registry.breaker("visits")
+    assert move is not None
+    assert (move.state, move.evidence["n"]) == ("open", registry.history("visits")[-1].evidence["n"])
+
+
+def test_windows_whose_labels_are_not_due_do_not_end_the_time_in_which_a_release_is_watched(folder: Path) -> None:
+    registry = release_second("drift")
+    for window, as_of in ((DAY, datetime(2013, 7, 4, tzinfo=UTC)), ("2013-07-04", LATER)):
+        monitor(project="visits", window=window, as_of=as_of)
+    assert registry.champion("visits").version == 2
+    monitor(project="visits", window=DAY, as_of=LATER)
+    assert registry.champion("visits").version == 1

@@ -56,12 +56,10 @@ def test_an_open_breaker_holds_back_whatever_the_past_and_says_how_to_close_it()
     assert "keepfit breaker shop --close" in brake.remedy
 
 
-def test_gates_in_vain_are_counted_back_to_the_last_promotion_or_to_who_forgave_them() -> None:
+def test_gates_in_vain_are_counted_back_to_the_last_promotion() -> None:
     past = [day(1), day(2, promoted=True), day(3), day(4)]
-    assert count_in_vain(past, None) == 2
-    assert count_in_vain(past, START + timedelta(days=3)) == 1
-    assert count_in_vain(past, START + timedelta(days=4)) == 0
-    assert count_in_vain([], None) == 0
+    assert count_in_vain(past) == 2
+    assert count_in_vain([]) == 0
 
 
 @given(runs, st.randoms(use_true_random=False))
@@ -69,7 +67,7 @@ def test_the_order_in_which_runs_are_told_changes_nothing(past, random) -> None:
     shuffled = random.sample(past, len(past))
     assert kind(past, 60) == kind(shuffled, 60)
     if len({run.at for run in past}) == len(past):
-        assert count_in_vain(past, None) == count_in_vain(shuffled, None)
+        assert count_in_vain(past) == count_in_vain(shuffled)
 
 
 @given(runs, st.integers(1, 5), st.floats(0, 10))
@@ -78,7 +76,7 @@ def test_however_often_the_world_alarms_no_day_has_more_than_its_cap(past, cap, 
     rules = Retraining(cooldown_days=cooldown_days, max_per_day=cap, breaker_after=3)
     started: list[AlarmRun] = []
     for alarm in sorted(past):
-        if count_in_vain(started, None) < 3 and find_brake("shop", started, alarm.at, rules, breaker=None) is None:
+        if count_in_vain(started) < 3 and find_brake("shop", started, alarm.at, rules, breaker=None) is None:
             started.append(AlarmRun(alarm.at, promoted=False))
     assert len(started) <= 3
     for run in started:

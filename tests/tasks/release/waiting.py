@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.artifacts.reference import references_in
 from infra.registry.holder import describe_process
 from infra.registry.records import VersionRow
 from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import Verdict
 from tasks.contracts.release import Proposal
-from tasks.policies import references_in
 from tasks.release.approval import APPROVAL, propose
 from tasks.release.versions import version_key
 from tests.tasks.release.builders import make_manifest, make_verdict
