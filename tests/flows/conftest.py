@@ -218,3 +218,10 @@ def table(place: Place, tmp_path: Path) -> Path:
     from tests.flows.tables import make_table
 
     return make_table(place, tmp_path / "projects")
+
+
+@pytest.fixture
+def released_table(place: Place, table: Path, table_released: Path) -> Path:
+    """The same project where table@1 is champion."""
+    shutil.copytree(table_released, place.home, dirs_exist_ok=True)
+    return table
