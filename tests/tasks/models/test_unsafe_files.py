@@ -1,7 +1,7 @@
 """FAULTS 14 and 15: what is put in place of a model is refused by its form, before anything in it runs."""
 
-import io
 import importlib
+import io
 import json
 import pickle
 import zipfile
