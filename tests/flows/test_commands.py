@@ -178,6 +178,7 @@ def test_what_cannot_be_meant_is_refused_with_code_2(place: Place, arguments: tu
 def test_a_misspelt_key_is_refused_with_line_path_and_nearest_match_before_any_run(place: Place, table: Path) -> None:
     spec = dedent(SPEC).replace("floors: {accuracy: 0.55}", "flors: {accuracy: 0.55}")
     (table / "project.yaml").write_text(spec)
+    (place.home / "registry.db").unlink()
     code, said = place.keepfit("run", "table")
     assert code == 2, said
     assert "gate.flors" in said

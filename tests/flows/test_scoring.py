@@ -13,6 +13,7 @@ from infra.artifacts.store import open_store
 from infra.registry.registry import Registry, open_registry
 from tests.flows.conftest import Place, Zygote
 from tests.flows.desk import open_desk
+from tests.flows.prepared import prepare_once
 from tests.flows.watched import make_visits, make_watched
 from tests.tasks.release.waiting import own_workspace
 
@@ -25,21 +26,23 @@ def open_place(place: Place) -> Registry:
     return open_registry(place.database)
 
 
-@pytest.fixture(scope="module")
-def trained(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A place where visits@1 is champion; a test takes a copy."""
-    home = tmp_path_factory.mktemp("trained")
-    place = Place(zygote, home / "home")
-    place.home.mkdir()
-    make_watched(place, home / "projects")
-    assert place.answer("run", "visits")["status"] == "released"  # type: ignore[index]
-    return place
+@pytest.fixture(scope="session")
+def trained(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where visits@1 is champion, and its projects; a test takes a copy."""
+
+    def make(folder: Path) -> None:
+        place = Place(zygote, folder / "home")
+        place.home.mkdir()
+        make_watched(place, folder / "projects")
+        assert place.answer("run", "visits")["status"] == "released"  # type: ignore[index,call-overload]
+
+    return prepare_once(tmp_path_factory, "visits", make)
 
 
 @pytest.fixture
-def visits(trained: Place, tmp_path: Path) -> Place:
-    shutil.copytree(trained.home.parent, tmp_path, dirs_exist_ok=True)
-    place = Place(trained.zygote, tmp_path / "home")
+def visits(zygote: Zygote, trained: Path, tmp_path: Path) -> Place:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    place = Place(zygote, tmp_path / "home")
     place.environment["KEEPFIT_PROJECTS"] = str(tmp_path / "projects")
     return place
 
