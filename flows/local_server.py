@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import KeepfitError
+from infra.importing import importing
 
 if TYPE_CHECKING:
     import uvicorn
@@ -123,8 +124,9 @@ def _is_healthy(url: str) -> bool:
 
 def serve(descriptor: int) -> None:
     """Serve on the inherited socket until standard input closes."""
-    import uvicorn
-    from prefect.server.api.server import create_app
+    with importing():
+        import uvicorn
+        from prefect.server.api.server import create_app
 
     class OneAtATime(uvicorn.Server):
         """Two commands that begin together would migrate one database at the same time, and one of them fail."""

@@ -14,6 +14,7 @@ from flows.cli.render import console, rows_table
 from flows.cli.server import naming_silent_server, prefect_server
 from infra.actor import actor_name
 from infra.errors import UsageError
+from infra.importing import importing
 from infra.settings import load_settings
 from infra.workspace import make_home, open_workspace
 from tasks.contracts.monitoring import Change, DriftReport, MonitorReport
@@ -39,8 +40,9 @@ def monitor_window(project: str, window: str, as_of: datetime | None, *, as_json
     registry = open_workspace().registry
     last = max((row.id for row in registry.window_reports(project, limit=1)), default=0)
     with showing_progress(quiet=as_json), prefect_server() as server:
-        from flows.brakes import tell_breaker
-        from flows.monitoring import monitor
+        with importing():
+            from flows.brakes import tell_breaker
+            from flows.monitoring import monitor
 
         server.wait()
         with naming_silent_server():
@@ -104,7 +106,8 @@ def replay_project(project: str, start: datetime, end: datetime, picture: Path, 
     _enter_own_home(settings.home.resolve() / "replays" / project)
     said = Console(stderr=True, quiet=as_json)
     with showing_progress(quiet=True), prefect_server() as server:
-        from flows.replay import replay
+        with importing():
+            from flows.replay import replay
 
         server.wait()
         said.print(

@@ -6,6 +6,7 @@ from flows.cli import render
 from flows.cli.progress import showing_progress
 from flows.cli.server import naming_silent_server, prefect_server
 from infra.errors import GateRefused
+from infra.importing import importing
 from infra.settings import load_settings
 from tasks.contracts.release import RunOutcome
 from tasks.contracts.runs import Trigger
@@ -24,7 +25,8 @@ def run_project(
     """
     load_project(load_settings().projects, project)  # a misspelt key is refused before anything is started
     with showing_progress(quiet=as_json), prefect_server() as server:
-        from flows.retraining import retrain
+        with importing():
+            from flows.retraining import retrain
 
         server.wait()
         with naming_silent_server():

@@ -21,6 +21,7 @@ from infra.artifacts.reference import ArtifactRef
 from infra.artifacts.store import BlobStore, open_store
 from infra.errors import IntegrityError, StoreUnavailable
 from infra.frames import read_parquet, write_parquet
+from infra.importing import importing
 from infra.settings import load_settings
 from tasks.contracts.evaluation import ScoredModel
 from tasks.contracts.frozen import Contract
@@ -168,7 +169,8 @@ def measure_latency(model: Any, features: pd.DataFrame) -> float:
 
 def main() -> None:
     """Import what answering needs, then answer the request on standard input."""
-    importlib.import_module("tasks.models.loading")
+    with importing():
+        importlib.import_module("tasks.models.loading")
     text = sys.stdin.read()
     if not text:  # nobody asked, or who would have asked is gone
         return

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from infra.errors import SpecError
+from infra.importing import importing
 from infra.suggestion import suggest
 from tasks.contracts.project import Expectation
 
@@ -112,7 +113,8 @@ def strict_json(value: Any) -> Any:
 
 def _load() -> ModuleType:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations  # noqa: PLC0415 - seconds of import, needed only where data is validated
+    with importing(freeze=False):
+        import great_expectations  # noqa: PLC0415 - seconds of import, needed only where data is validated
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     return great_expectations

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flows.local_server import LocalServer
+from infra.registry.registry import open_registry
 from tests.flows.prepared import prepare_once
 
 ROOT = Path(__file__).parents[2]
@@ -154,8 +155,19 @@ def light_projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the registry of nothing: half a second of waiting for the disk."""
+
+    def make(home: Path) -> None:
+        open_registry(f"sqlite:///{home / 'registry.db'}").close()
+
+    return prepare_once(tmp_path_factory, "registry", make)
+
+
 @pytest.fixture
-def place(zygote: Zygote, light_projects: Path, tmp_path: Path) -> Place:
+def place(zygote: Zygote, light_projects: Path, empty_registry: Path, tmp_path: Path) -> Place:
+    shutil.copytree(empty_registry, tmp_path, dirs_exist_ok=True)
     return Place(zygote, tmp_path, {"KEEPFIT_PROJECTS": str(light_projects)})
 
 
@@ -218,3 +230,10 @@ def table(place: Place, tmp_path: Path) -> Path:
     from tests.flows.tables import make_table
 
     return make_table(place, tmp_path / "projects")
+
+
+@pytest.fixture
+def released_table(place: Place, table: Path, table_released: Path) -> Path:
+    """The same project where table@1 is champion."""
+    shutil.copytree(table_released, place.home, dirs_exist_ok=True)
+    return table

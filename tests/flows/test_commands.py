@@ -32,13 +32,12 @@ def test_iris_is_the_articles_example_with_what_an_honest_eye_adds(place: Place)
     assert outcome["evaluation"]["baseline"][0]["value"] < 0.5
 
 
-def test_a_second_run_on_unchanged_data_changes_nothing(place: Place) -> None:
-    assert place.answer("run", "iris")["status"] == "released"
-    again = place.answer("run", "iris")
+def test_a_second_run_on_unchanged_data_changes_nothing(iris: Place) -> None:
+    again = iris.answer("run", "iris")
     assert again["status"] == "unchanged"
     assert again["champion"] == "iris@1"
-    assert len(place.answer("history", "iris")) == 1
-    code, said = place.keepfit("run", "iris", "--strict")
+    assert len(iris.answer("history", "iris")) == 1
+    code, said = iris.keepfit("run", "iris", "--strict")
     assert code == 0, said
     assert "as before" in said
 
@@ -64,8 +63,10 @@ def test_a_better_candidate_is_promoted_and_a_worse_one_is_not(place: Place, tab
     assert place.answer("history", "table")[-1]["version"] == 1
 
 
-def test_a_candidate_without_a_feature_is_held_against_the_champion_that_has_it(place: Place, table: Path) -> None:
-    assert place.answer("run", "table")["status"] == "released"  # type: ignore[index]
+def test_a_candidate_without_a_feature_is_held_against_the_champion_that_has_it(
+    place: Place, released_table: Path
+) -> None:
+    table = released_table
     spec = (table / "project.yaml").read_text()
     column = "{type: number, null_share: 0.1}"
     (table / "project.yaml").write_text(spec.replace(column, "{type: number, null_share: 0.1, feature: false}"))
@@ -86,9 +87,8 @@ def test_the_first_model_must_beat_the_dummy(place: Place, table: Path) -> None:
     assert place.answer("history", "table") == []
 
 
-def test_promote_and_rollback_by_hand_are_one_history(place: Place, table: Path) -> None:
-    assert place.answer("run", "table")["version"] == "table@1"
-    write_rows(table, sharpness=2.0, seed=1)
+def test_promote_and_rollback_by_hand_are_one_history(place: Place, released_table: Path) -> None:
+    write_rows(released_table, sharpness=2.0, seed=1)
     assert place.answer("run", "table")["version"] == "table@2"
     code, said = place.keepfit("promote", "table@2", "--why", "the new survey counts")
     assert code == 0, said
@@ -178,6 +178,7 @@ def test_what_cannot_be_meant_is_refused_with_code_2(place: Place, arguments: tu
 def test_a_misspelt_key_is_refused_with_line_path_and_nearest_match_before_any_run(place: Place, table: Path) -> None:
     spec = dedent(SPEC).replace("floors: {accuracy: 0.55}", "flors: {accuracy: 0.55}")
     (table / "project.yaml").write_text(spec)
+    (place.home / "registry.db").unlink()
     code, said = place.keepfit("run", "table")
     assert code == 2, said
     assert "gate.flors" in said
@@ -185,11 +186,10 @@ def test_a_misspelt_key_is_refused_with_line_path_and_nearest_match_before_any_r
     assert not (place.home / "registry.db").exists()
 
 
-def test_broken_data_stops_the_run_and_keeps_champion_and_evidence(place: Place, table: Path) -> None:
-    assert place.answer("run", "table")["status"] == "released"
-    rows = pd.read_csv(table / "rows.csv")
+def test_broken_data_stops_the_run_and_keeps_champion_and_evidence(place: Place, released_table: Path) -> None:
+    rows = pd.read_csv(released_table / "rows.csv")
     rows.loc[:99, "signal"] = 1e6
-    rows.to_csv(table / "rows.csv", index=False)
+    rows.to_csv(released_table / "rows.csv", index=False)
     code, said = place.keepfit("run", "table")
     assert code == 3, said
     assert "signal" in said
@@ -270,9 +270,8 @@ def test_penguins_a_third_project_goes_the_same_way(place: Place) -> None:
     assert (shown["accepted_rows"], shown["quarantined_rows"]) == (342, 2)
 
 
-def test_rerun_gives_the_same_digest_in_fresh_processes(place: Place) -> None:
-    assert place.keepfit("run", "iris")[0] == 0
-    first, second = place.answer("rerun", "iris@1"), place.answer("rerun", "iris@1")
+def test_rerun_gives_the_same_digest_in_fresh_processes(iris: Place) -> None:
+    first, second = iris.answer("rerun", "iris@1"), iris.answer("rerun", "iris@1")
     assert first["equal"]
     assert first["again"] == second["again"] == first["recorded"]
 

@@ -162,8 +162,8 @@ def test_a_run_after_a_crash_finds_the_finished_steps(place: Place) -> None:
         assert {row.step for row in registry.steps(alive.run_id)} == {"score", "evaluate", "decide", "report"}
 
 
-def test_a_flipped_byte_in_the_champion_is_never_served(place: Place) -> None:
-    assert place.keepfit("run", "iris")[0] == 0
+def test_a_flipped_byte_in_the_champion_is_never_served(iris: Place) -> None:
+    place = iris
     shown = place.answer("show", "iris@1")
     assert isinstance(shown, dict)
     digest = shown["manifest"]["model"]["artifact"]["digest"]

@@ -1,5 +1,6 @@
 """Somebody moves the champion while a run judges its candidate (FAULTS.md row 9, at the level of the flow)."""
 
+import shutil
 from pathlib import Path
 from textwrap import dedent
 
@@ -7,19 +8,36 @@ import pytest
 
 from flows.retraining import RELEASE_ATTEMPTS
 from infra.registry.registry import open_registry
-from tests.flows.conftest import Place
-from tests.flows.tables import SPEC, write_rows
+from tests.flows.conftest import Place, Zygote
+from tests.flows.prepared import prepare_once
+from tests.flows.tables import SPEC, make_table, write_rows
 
 pytestmark = pytest.mark.engine
 
 
+SPEC_OF_REFRESHES = dedent(SPEC).replace("superiority", "non_inferiority, margin: 0.3")
+
+
+@pytest.fixture(scope="session")
+def two_released(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A KEEPFIT_HOME with table@1, then table@2 as champion; to be copied."""
+
+    def make(home: Path) -> None:
+        place = Place(zygote, home)
+        table = make_table(place, tmp_path_factory.mktemp("refreshed") / "projects")
+        (table / "project.yaml").write_text(SPEC_OF_REFRESHES)
+        for number in (1, 2):
+            write_rows(table, sharpness=2.0, seed=number)
+            assert place.answer("run", "table")["champion"] == f"table@{number}"  # type: ignore[index,call-overload]
+
+    return prepare_once(tmp_path_factory, "two versions", make)
+
+
 @pytest.fixture
-def two_versions(place: Place, table: Path) -> Path:
-    """table@1, then table@2 as champion, and rows from which a third version can be made."""
-    (table / "project.yaml").write_text(dedent(SPEC).replace("superiority", "non_inferiority, margin: 0.3"))
-    for number in (1, 2):
-        write_rows(table, sharpness=2.0, seed=number)
-        assert place.answer("run", "table")["champion"] == f"table@{number}"
+def two_versions(place: Place, table: Path, two_released: Path) -> Path:
+    """Rows from which a third version can be made."""
+    shutil.copytree(two_released, place.home, dirs_exist_ok=True)
+    (table / "project.yaml").write_text(SPEC_OF_REFRESHES)
     write_rows(table, sharpness=2.0, seed=3)
     return table
 

@@ -1,5 +1,6 @@
 """FAULTS 14 and 15: what is put in place of a model is refused by its form, before anything in it runs."""
 
+import importlib
 import io
 import json
 import pickle
@@ -248,6 +249,9 @@ def test_a_stored_network_with_a_lambda_is_refused_without_starting_tensorflow(m
     path, _ = model_file
     manifest = json.loads(unpack(path.read_bytes())["manifest.json"])
     config = _network({"module": "keras.layers", "class_name": "Lambda", "config": {}})
+    importlib.import_module(
+        "tasks.models.keras_models"
+    )  # imported later it would keep what follows for all later tests
     monkeypatch.setattr("tasks.models.tensorflow_runtime.start_keras", lambda *_: pytest.fail("TensorFlow was started"))
     _replace(
         path,
