@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SHOWN_IDS = 5
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kept(NamedTuple):
@@ -142,25 +141,16 @@ def _join(
     import numpy as np  # noqa: PLC0415
 
     from tasks.maturity import ROW_ID  # noqa: PLC0415  brings pandas
-    from tasks.row_index import are_among, index_batches, index_deliveries, number_ids  # noqa: PLC0415
+    from tasks.row_index import are_among, count_rows, index_batches, index_deliveries, number_ids  # noqa: PLC0415
 
     registry = open_workspace().registry
     named = [index.ids for _, index in index_deliveries(registry.label_deliveries(project, as_of))]
     known = np.unique(np.concatenate(named)) if named else np.zeros(0, dtype=np.uint64)
-    last_due = (as_of - delay - EPOCH) // timedelta(microseconds=1)
     ids = number_ids(labels[ROW_ID])
     missing, windows = np.ones(len(ids), dtype=bool), []
     for batch, index in index_batches(registry.batches(project)):
         here = missing & are_among(ids, index.ids)
         missing &= ~here
-        due = index.times <= last_due
-        windows.append(
-            WindowMaturity(
-                window=batch.window,
-                scored=len(index.ids),
-                due=int(due.sum()),
-                matured=int((due & are_among(index.ids, known)).sum()),
-                arrived=int(here.sum()),
-            )
-        )
+        counts = count_rows(index, known, as_of, delay)
+        windows.append(WindowMaturity(window=batch.window, arrived=int(here.sum()), **counts._asdict()))
     return windows, sorted(labels[ROW_ID][missing])

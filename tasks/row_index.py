@@ -6,6 +6,7 @@ hundred million. Counts rest on it; what is kept of a delivery never does.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from infra.errors import BlobNotFound
 from infra.registry.records import BatchRow, LabelDeliveryRow
 from infra.workspace import open_workspace
 from tasks.batches import READERS, REMEDY, name_delivery, read_frame
-from tasks.maturity import ROW_ID, TIME
+from tasks.maturity import ROW_ID, TIME, Maturity
 
 Numbers = npt.NDArray[np.uint64]
 Times = npt.NDArray[np.int64]
@@ -26,6 +27,7 @@ Mask = npt.NDArray[np.bool_]
 Named = TypeVar("Named", BatchRow, LabelDeliveryRow)
 
 FORM = "row index 1"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RowIndex(NamedTuple):
@@ -38,6 +40,34 @@ class RowIndex(NamedTuple):
 def number_ids(ids: "pd.Series[Any]") -> Numbers:
     """Return the number of each id, shape (n,): the same on every machine."""
     return np.asarray(pd.util.hash_array(ids.to_numpy(dtype=object), categorize=False), dtype=np.uint64)
+
+
+def index_rows(rows: pd.DataFrame) -> RowIndex:
+    """Return these rows by number.
+
+    Parameters
+    ----------
+    rows
+        With `row_id` (text) and, where they are predictions, `time` (UTC).
+    """
+    ids = number_ids(rows[ROW_ID])
+    times = np.zeros(len(rows), dtype=np.int64)
+    if TIME in rows:
+        times = rows[TIME].dt.as_unit("us").astype(np.int64).to_numpy()
+    order = np.argsort(ids, kind="stable")
+    return RowIndex(ids[order], times[order])
+
+
+def count_rows(index: RowIndex, known: Numbers, as_of: datetime, delay: timedelta) -> Maturity:
+    """Return how many rows are scored, due and matured: as `maturity.count_matured` of `maturity.join_labels`.
+
+    Parameters
+    ----------
+    known
+        Numbers of the rows whose label is known at `as_of`, ascending.
+    """
+    due = index.times <= (as_of - delay - EPOCH) // timedelta(microseconds=1)
+    return Maturity(len(index.ids), int(due.sum()), int((due & are_among(index.ids, known)).sum()))
 
 
 def index_batches(batches: Sequence[BatchRow]) -> Iterator[tuple[BatchRow, RowIndex]]:
@@ -84,16 +114,10 @@ def _index(ref: ArtifactRef, what: str) -> RowIndex:
             f"{what} are named in the registry and cannot be served: the store does not have {ref.digest[:12]}….",
             remedy=REMEDY,
         )
-    raw = np.frombuffer(remember("rows", [FORM, ref.digest], lambda: _make(ref, what)), dtype="<u8")
-    ids, times = raw.reshape(2, -1)
+
+    def make() -> bytes:
+        found = index_rows(read_frame(ref, what, (ROW_ID, TIME)))
+        return np.stack([found.ids, found.times.astype(np.uint64)]).astype("<u8").tobytes()
+
+    ids, times = np.frombuffer(remember("rows", [FORM, ref.digest], make), dtype="<u8").reshape(2, -1)
     return RowIndex(ids.astype(np.uint64), times.astype(np.int64))
-
-
-def _make(ref: ArtifactRef, what: str) -> bytes:
-    rows = read_frame(ref, what, (ROW_ID, TIME))
-    ids = number_ids(rows[ROW_ID])
-    times = np.zeros(len(rows), dtype=np.int64)
-    if TIME in rows:
-        times = rows[TIME].dt.as_unit("us").astype(np.int64).to_numpy()
-    order = np.argsort(ids, kind="stable")
-    return np.stack([ids[order], times[order].astype(np.uint64)]).astype("<u8").tobytes()

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,6 @@ from tasks.monitoring.drift import decide_drift, draw_pseudo_windows
 from tasks.monitoring.summaries import summarize_reference
 from tasks.monitoring.watched import Watched
 
-PARTS = 10
-"""Each scenario is run on so many references: the luck of one of them is part of the rate."""
-
 
 @dataclass(frozen=True)
 class Scenario:
@@ -32,8 +29,11 @@ class Scenario:
     correlation: float = 0.0
     shift: float = 0.0
     windows: int = 1_000
+    references: int = 10
+    """Each scenario is run on so many: the luck of one of them is part of the rate."""
     bound: str = ""
-    evidently: bool = True
+    evidently: int = 24
+    """Windows that Evidently is asked of at most, until its time is over; 0: none."""
 
     def holds(self, share: float) -> bool:
         kind, _, value = self.bound.partition(" ")
@@ -47,28 +47,35 @@ SCENARIOS = [
         for features, windows in ((10, 1_000), (50, 600), (200, 300))
         for correlation in (0.0, 0.7)
     ),
-    Scenario("no shift, small window", rows=200, bound="<= 0.02", evidently=False),
+    Scenario("no shift, small window", rows=200, bound="<= 0.02", evidently=0),
     Scenario("no shift, small reference", reference_rows=1_000, bound="<= 0.02"),
     Scenario("one feature by 1 sd", shift=1.0, rows=200, windows=300, bound=">= 0.99"),
     Scenario("one feature by 1 sd", shift=1.0, windows=300, bound=">= 0.99"),
-    Scenario("one feature by 0.3 sd", shift=0.3, rows=200, windows=300, evidently=False),
+    Scenario("one feature by 0.3 sd", shift=0.3, rows=200, windows=300, evidently=0),
     Scenario("one feature by 0.3 sd", shift=0.3, windows=300),
     Scenario("one feature by 0.3 sd", shift=0.3, rows=10_000, windows=300),
     Scenario(
-        "one feature by 0.02 sd", 2, shift=0.02, rows=MILLION, reference_rows=MILLION, windows=10, bound="<= 0.02"
+        "one feature by 0.02 sd",
+        shift=0.02,
+        rows=MILLION,
+        reference_rows=MILLION,
+        windows=10,
+        references=2,
+        bound="<= 0.02",
+        evidently=1,
     ),
 ]
 
 
 def run_scenario(scenario: Scenario, share: float, pool: ProcessPoolExecutor) -> dict[str, object]:
     """Return how often keepfit alarms, over `share` of the scenario's windows."""
-    started = time.perf_counter()
-    windows = max(1, round(scenario.windows * share / PARTS))
-    alarms = sum(pool.map(count_alarms, [scenario] * PARTS, [windows] * PARTS, range(PARTS)))
-    rate = alarms / (windows * PARTS)
+    started, parts = time.perf_counter(), scenario.references
+    windows = max(1, round(scenario.windows * share / parts))
+    alarms = sum(pool.map(count_alarms, [scenario] * parts, [windows] * parts, range(parts)))
+    rate = alarms / (windows * parts)
     return {
         "keepfit": rate,
-        "windows": windows * PARTS,
+        "windows": windows * parts,
         "kept": scenario.holds(rate),
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -94,20 +101,12 @@ def count_alarms(scenario: Scenario, windows: int, seed: int) -> int:
     return alarms
 
 
-def ask_evidently(scenario: Scenario, seconds: float, most: int = 25) -> dict[str, object]:
+def ask_evidently(scenario: Scenario, seconds: float, pool: ProcessPoolExecutor) -> dict[str, object]:
     """Return how often DataDriftPreset, as it comes, flags a column, and the data set; until the time is over."""
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
-
-    flagged, data_set, trials, started = 0, 0, 0, time.perf_counter()
-    for before, now in _draw_pairs(scenario, most):
-        definition = DataDefinition(numerical_columns=list(before.columns))
-        sides = [Dataset.from_pandas(rows, data_definition=definition) for rows in (now, before)]
-        count = Report([DataDriftPreset()]).run(*sides).dict()["metrics"][0]["value"]
-        flagged, data_set, trials = flagged + (count["count"] > 0), data_set + (count["share"] >= 0.5), trials + 1
-        if time.perf_counter() - started > seconds:
-            break
+    started, workers = time.perf_counter(), min(2, scenario.evidently)
+    seeds = [range(at, scenario.evidently, workers) for at in range(workers)]
+    counted = zip(*pool.map(count_flags, [scenario] * workers, [seconds] * workers, seeds), strict=True)
+    flagged, data_set, trials = map(sum, counted)
     return {
         "evidently_column": flagged / trials,
         "evidently_data_set": data_set / trials,
@@ -116,8 +115,25 @@ def ask_evidently(scenario: Scenario, seconds: float, most: int = 25) -> dict[st
     }
 
 
-def _draw_pairs(scenario: Scenario, most: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    for seed in range(most):
+def count_flags(scenario: Scenario, seconds: float, seeds: Iterable[int]) -> tuple[int, int, int]:
+    """Return on how many windows a column was flagged, on how many the data set, and of how many."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    flagged, data_set, trials, started = 0, 0, 0, time.perf_counter()
+    for before, now in _draw_pairs(scenario, seeds):
+        definition = DataDefinition(numerical_columns=list(before.columns))
+        sides = [Dataset.from_pandas(rows, data_definition=definition) for rows in (now, before)]
+        count = Report([DataDriftPreset()]).run(*sides).dict()["metrics"][0]["value"]
+        flagged, data_set, trials = flagged + (count["count"] > 0), data_set + (count["share"] >= 0.5), trials + 1
+        if time.perf_counter() - started > seconds:
+            break
+    return flagged, data_set, trials
+
+
+def _draw_pairs(scenario: Scenario, seeds: Iterable[int]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    for seed in seeds:
         rng = np.random.default_rng([seed, 1])
         before, now = (
             draw(rng, rows, scenario.features, scenario.correlation)

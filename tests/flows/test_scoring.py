@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flows.scoring import score
+from flows.scoring import find_newest, score
 from infra.artifacts.store import open_store
+from infra.errors import SpecError
 from infra.registry.registry import Registry, open_registry
 from tests.flows.conftest import Place, Zygote
 from tests.flows.desk import open_desk
@@ -289,12 +290,12 @@ def test_history_tells_of_the_breaker_and_of_windows(visits: Place) -> None:
     assert all(word in line for word in ("RETRAIN", "alarm", "visits@1", "signal moved by one sd"))
 
 
-def test_the_flow_does_what_the_command_does_and_says_it_on_its_page(
+def test_the_flow_scores_the_newest_window_as_the_command_does_and_says_it_on_its_page(
     visits: Place, prefect_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with own_workspace(visits.home, monkeypatch), open_desk(prefect_url) as desk:
         monkeypatch.setenv("KEEPFIT_PROJECTS", visits.environment["KEEPFIT_PROJECTS"])
-        run = desk.client.create_flow_run(score, parameters={"project": "visits", "window": DAY})
+        run = desk.client.create_flow_run(score, parameters={"project": "visits", "as_of": f"{NEXT_DAY}T10:00:00Z"})
         state = desk.run(score, run)
     assert (state.name, state.message) == (
         "Completed",
@@ -303,6 +304,11 @@ def test_the_flow_does_what_the_command_does_and_says_it_on_its_page(
     again = visits.answer("score", "visits", "--window", DAY)
     assert isinstance(again, dict)
     assert again["status"] == "known"
+
+
+def test_without_windows_there_is_no_newest_one() -> None:
+    with pytest.raises(SpecError, match="iris: has no section `monitoring`"):
+        find_newest("iris", None)
 
 
 POINTS = ("batch.before_commit", "batch.after_commit", "labels.before_commit", "labels.after_commit")

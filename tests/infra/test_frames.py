@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from infra import frames
 from infra.errors import DataError, IntegrityError
-from infra.frames import digest_frame, read_parquet, write_parquet
+from infra.frames import digest_frame, join_parquet, read_parquet, write_parquet
 
 NUMBERS = st.lists(st.one_of(st.none(), st.floats(allow_nan=True)), min_size=1, max_size=30)
 TEXTS = st.lists(st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]))), min_size=1, max_size=30)
@@ -194,3 +194,34 @@ def test_what_has_no_canonical_form_is_refused(act, frame, message, tmp_path, mo
 def test_nested_values_have_no_digest():
     with pytest.raises(DataError, match="received list"):
         digest_frame(pd.DataFrame({"a": [[1], [2]]}))
+
+
+def join(tmp_path, *frames, columns):
+    parts = [tmp_path / f"{place}.parquet" for place in range(len(frames))]
+    for frame, path in zip(frames, parts, strict=True):
+        write_parquet(frame, path)
+    join_parquet(parts, columns, tmp_path / "joined.parquet")
+    return read_parquet(tmp_path / "joined.parquet")
+
+
+def test_joined_files_hold_the_rows_of_each_in_order_and_no_other_column(tmp_path):
+    one = pd.DataFrame({"a": [1, 2], "b": ["x", None], "c": [True, False]})
+    two = pd.DataFrame({"c": [None, None, None], "b": ["y", "z", None], "a": [0.5, None, 3.0]})
+    joined = join(tmp_path, one, two, one, columns=["a", "b", "c"])
+    expected = {"a": [1.0, 2, 0.5, None, 3, 1, 2], "b": ["x", None, "y", "z", None, "x", None]}
+    expected["c"] = [True, False, None, None, None, True, False]
+    assert digest_frame(joined) == digest_frame(pd.DataFrame(expected))
+    assert list(join(tmp_path, one, two, columns=["b"]).columns) == ["b"]
+
+
+def test_no_file_is_a_table_without_rows(tmp_path):
+    joined = join(tmp_path, columns=["a", "b"])
+    assert (list(joined.columns), len(joined)) == (["a", "b"], 0)
+
+
+@pytest.mark.parametrize(
+    "other", [pd.DataFrame({"b": [1]}), pd.DataFrame({"a": ["x"]})], ids=["no such column", "text"]
+)
+def test_files_that_no_table_can_hold_are_refused(tmp_path, other):
+    with pytest.raises(DataError, match="in one type throughout, received 2 files that differ"):
+        join(tmp_path, pd.DataFrame({"a": [1.5]}), other, columns=["a"])
