@@ -122,7 +122,7 @@ class KerasRecipe:
         prepare = self._preparation()
         fitted = rows.take(fit)
         shown, weights = fitted.inputs, fitted.weights
-        inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown))
+        inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, rows.target[fit]))
         watched = None
         if held is not None:
             seen = rows.take(held).inputs
@@ -150,7 +150,7 @@ class KerasRecipe:
         return self.spec.preparation_of(self.name).text.vocabulary
 
     def _preparation(self) -> Any:
-        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name))
+        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
         return Pipeline(steps) if steps else None
 
     def _build(self, keras: Any, shape: NetworkShape) -> Any:

@@ -92,7 +92,7 @@ class SklearnRecipe:
 
     def unfitted(self) -> Any:
         """Return the pipeline before fitting."""
-        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name))
+        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
         return Pipeline([*steps, ("model", self._estimator())])
 
     @property

@@ -56,9 +56,14 @@ FULL: dict[str, Any] = {
     },
     "training_rows": {"keep": "last", "days": 90, "half_life_days": None},
     "prepare": {
-        "number": {"impute": "zero", "scale": "robust", "missing_indicator": True},
+        "number": {
+            "outliers": "clip", "fence": 1.5, "impute": "zero", "scale": "robust", "missing_indicator": True,
+            "transform": "power",
+        },
         "category": {"impute": "missing", "encode": "ordinal", "min_share": 0.01},
         "text": {"encode": "tokens", "vocabulary": 5, "length": 6, "ngrams": 1},
+        "datetime": {"parts": ["hour", "year"], "cyclic": True},
+        "select": {"method": "univariate", "keep": 7},
     },
     "candidates": {
         "dummy": {"estimator": "sklearn.dummy.DummyClassifier", "params": {"strategy": "prior"}},
@@ -299,7 +304,7 @@ SENSE = [
     (("columns", "sold", "null_share"), 0.1, "columns.sold.null_share", "can neither train nor test"),
     (("columns", "sold", "type"), "text", "columns.sold.type", "the target's type is one of"),
     (("columns", "shop", "type"), "datetime", "columns.shop.allowed", "stands only with"),
-    (("time",), None, "columns.at.type", "no model takes a date and time as it is"),
+    (("prepare", "category", "encode"), "target", "prepare.category", "min_share stands with encode one_hot or ordinal"),
     (("candidates", "net", "estimator"), "sklearn.x.Y", "candidates.net", "exactly one of estimator, network"),
     (("candidates", "dummy", "estimator"), "os.system", "candidates.dummy.estimator", "of a scikit-learn class"),
     (("candidates", "Bad Name"), {}, "candidates.Bad Name", "expected a name: a lower-case letter"),
