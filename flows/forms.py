@@ -39,8 +39,8 @@ ProjectChoice = Annotated[Name, ChosenFromProjects()]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}@[1-9][0-9]{0,8}$")]
 """A version such as iris@7."""
 
-WindowName = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(W[0-9]{2}|[0-9]{2}(-[0-9]{2})?)$")]
-"""A window such as 2013-07, 2013-W28 or 2013-07-14."""
+AnyWindow = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-([0-9]{2}(-[0-9]{2})?|W[0-9]{2}))?$")]
+"""A window such as 2013-07, 2013-W28 or 2013-07-14, or nothing: the newest that has ended."""
 
 Reason = Annotated[
     str,

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,9 +11,8 @@ from flows.batches import PARQUET, read_given_file, told
 from infra.actor import actor_name
 from infra.errors import UsageError
 from infra.faults import reach
-from infra.registry.records import BatchRow
 from infra.workspace import open_workspace
-from tasks.batches import read_deliveries, read_frame
+from tasks.batches import read_deliveries
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.scoring import LabelsOutcome, WindowMaturity
 from tasks.project import LoadedProject, load_project
@@ -23,11 +21,10 @@ from tasks.windows import parse_window
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.maturity import Delivery
-
 logger = logging.getLogger(__name__)
 
 SHOWN_IDS = 5
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kept(NamedTuple):
@@ -36,8 +33,6 @@ class Kept(NamedTuple):
     labels: "pd.DataFrame"
     known: int
     corrections: int
-    deliveries: "list[Delivery]"
-    """All that is known as of the delivery's time, itself included."""
 
 
 def deliver_labels(
@@ -71,7 +66,7 @@ def deliver_labels(
         kept = _keep_new(project, checked.labels, known_at)
         logger.info("%s new, %s known already", f"{len(kept.labels):,}", f"{kept.known:,}")
     with told("join"):
-        windows, unknown = _join(project, kept, known_at, label_delay(loaded.spec))
+        windows, unknown = _join(project, kept.labels, known_at, label_delay(loaded.spec))
         logger.info("%d windows", len(windows))
     return LabelsOutcome(
         project=project,
@@ -118,51 +113,54 @@ def _read(project: LoadedProject, file: Path | None, window: str | None, known_a
 def _keep_new(project: str, labels: "pd.DataFrame", known_at: datetime) -> Kept:
     """Keep what is not known just so already: the blob first, then one transaction. The same again adds nothing."""
     from infra.frames import digest_frame, write_parquet  # noqa: PLC0415  brings pandas
-    from tasks.maturity import ROW_ID, TRUTH, Delivery, latest_labels  # noqa: PLC0415
+    from tasks.maturity import ROW_ID, TRUTH, latest_labels  # noqa: PLC0415
 
-    workspace, deliveries = open_workspace(), read_deliveries(project, known_at)
-    before = latest_labels(deliveries, known_at).reindex(labels[ROW_ID]).set_axis(labels.index)
+    workspace, earlier = open_workspace(), read_deliveries(project, known_at, labels[ROW_ID])
+    before = latest_labels(earlier, known_at).reindex(labels[ROW_ID]).set_axis(labels.index)
     same = (before == labels[TRUTH]).fillna(False).astype(bool)
     new = labels[~same].reset_index(drop=True)
-    corrections = int(before[~same].notna().sum())
+    kept = Kept(new, int(same.sum()), int(before[~same].notna().sum()))
     if not len(new):
-        return Kept(new, int(same.sum()), 0, deliveries)
+        return kept
     digest = hashlib.sha256(f"{digest_frame(new)} known at {known_at.isoformat()}".encode()).hexdigest()
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         path = Path(scratch) / "labels.parquet"
         write_parquet(new, path)
         blob = workspace.store.put_file(path, PARQUET)
     reach("labels.before_commit")
-    row = workspace.registry.add_labels(
+    workspace.registry.add_labels(
         project=project, digest=digest, blob=blob, rows=len(new), known_at=known_at, actor=actor_name()
     )
     reach("labels.after_commit")
-    return Kept(new, int(same.sum()), corrections, [*deliveries, Delivery(row.known_at, row.id, new)])
+    return kept
 
 
-def _join(project: str, kept: Kept, as_of: datetime, delay: timedelta) -> tuple[list[WindowMaturity], list[str]]:
+def _join(
+    project: str, labels: "pd.DataFrame", as_of: datetime, delay: timedelta
+) -> tuple[list[WindowMaturity], list[str]]:
     """Return how much of each window has matured, and the ids of labels whose row was not scored."""
-    from tasks.maturity import ROW_ID  # noqa: PLC0415  brings pandas
+    import numpy as np  # noqa: PLC0415
 
-    left, windows = set(kept.labels[ROW_ID]), []
-    for batch, ids, maturity in count_windows(project, kept.deliveries, as_of, delay):
-        arrived = len(ids & left) if left else 0
-        left -= ids
+    from tasks.maturity import ROW_ID  # noqa: PLC0415  brings pandas
+    from tasks.row_index import are_among, index_batches, index_deliveries, number_ids  # noqa: PLC0415
+
+    registry = open_workspace().registry
+    named = [index.ids for _, index in index_deliveries(registry.label_deliveries(project, as_of))]
+    known = np.unique(np.concatenate(named)) if named else np.zeros(0, dtype=np.uint64)
+    last_due = (as_of - delay - EPOCH) // timedelta(microseconds=1)
+    ids = number_ids(labels[ROW_ID])
+    missing, windows = np.ones(len(ids), dtype=bool), []
+    for batch, index in index_batches(registry.batches(project)):
+        here = missing & are_among(ids, index.ids)
+        missing &= ~here
+        due = index.times <= last_due
         windows.append(
             WindowMaturity(
-                window=batch.window, scored=maturity[0], due=maturity[1], matured=maturity[2], arrived=arrived
+                window=batch.window,
+                scored=len(index.ids),
+                due=int(due.sum()),
+                matured=int((due & are_among(index.ids, known)).sum()),
+                arrived=int(here.sum()),
             )
         )
-    return windows, sorted(left)
-
-
-def count_windows(
-    project: str, deliveries: "Sequence[Delivery]", as_of: datetime, delay: timedelta
-) -> "Iterator[tuple[BatchRow, set[str], tuple[int, int, int]]]":
-    """Yield each batch with the ids of its rows and how many are scored, due and matured. One batch in memory at a time."""
-    from tasks.maturity import ROW_ID, TIME, count_matured, join_known, latest_labels  # noqa: PLC0415  brings pandas
-
-    known = latest_labels(deliveries, as_of)
-    for batch in open_workspace().registry.batches(project):
-        table = read_frame(batch.predictions_blob, f"{batch.label}: its predictions", (ROW_ID, TIME))
-        yield batch, set(table[ROW_ID]), count_matured(join_known(table, known, as_of, delay))
+    return windows, sorted(labels[ROW_ID][missing])

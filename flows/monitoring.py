@@ -1,17 +1,16 @@
 """Monitoring from the Prefect UI or by a schedule: one window watched, and what follows from the verdict set going."""
 
 import logging
-from typing import Annotated
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import AwareDatetime
 
 from flows.artifacts.history import publish_history
 from flows.artifacts.monitoring import publish_monitoring
-from flows.forms import ProjectChoice, explained
+from flows.forms import AnyWindow, ProjectChoice, explained
 from flows.probation import watch_release
 from flows.watching import watch_window
 from infra.settings import load_settings
@@ -23,9 +22,6 @@ logger = logging.getLogger(__name__)
 
 WANTED = "keepfit.retraining.wanted"
 """The event on which the automation in prefect.yaml starts a retraining."""
-
-AnyWindow = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-([0-9]{2}(-[0-9]{2})?|W[0-9]{2}))?$")]
-"""2013-07, 2013-W28, 2013-07-14, or nothing: the newest that has ended."""
 
 
 @flow(name="monitor", flow_run_name="monitor {project} {window}", persist_result=False, validate_parameters=True)

@@ -6,7 +6,7 @@ the same rows: the first one, frozen, and one that is trained anew after each wi
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flows.batches import score_batch
 from flows.monitoring import monitor, trigger_of
 from flows.retraining import retrain
+from flows.watching import find_windows
 from infra.errors import UsageError
 from infra.workspace import open_workspace
 from tasks.contracts.models import ModelRef
@@ -24,7 +25,6 @@ from tasks.contracts.runs import Trigger
 from tasks.ingestion.windows import read_labels
 from tasks.project import LoadedProject, load_project
 from tasks.release.stored import find_champion_version, find_version
-from tasks.windows import windows_between
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def replay(project: str, start: datetime, end: datetime, tell: Callable[[Replaye
         has a champion already.
     """
     loaded = load_project(open_workspace().settings.projects, project)
-    windows = list(_find_windows(loaded, start, end))
+    windows = find_windows(loaded, start, end)
     if open_workspace().registry.champion(project).seq:
         raise UsageError(f"{project}: a replay begins without a champion, here is one.")
     retrain(project=project, as_of=windows[0].start, trigger=Trigger(why="the first model of a replay"))
@@ -61,19 +61,6 @@ def replay(project: str, start: datetime, end: datetime, tell: Callable[[Replaye
         if window is not windows[-1]:
             always = _train_anyway(project, window.end)
     return Replay(project=project, first=frozen.label, windows=tuple(lived))
-
-
-def _find_windows(loaded: LoadedProject, start: datetime, end: datetime) -> Iterator[Window]:
-    rules = loaded.spec.monitoring
-    if rules is None or rules.rows is None or rules.labels.function is None:
-        raise UsageError(
-            f"{loaded.spec.name}: a replay needs monitoring.rows and monitoring.labels.function: the past must be readable.",
-            remedy="projects/flights shows both.",
-        )
-    found = list(windows_between(start, end, rules.window))
-    if not found:
-        raise UsageError(f"There is no whole {rules.window} from {start:%Y-%m-%d} to {end:%Y-%m-%d}.")
-    yield from found
 
 
 def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: ModelRef) -> ReplayedWindow:

@@ -23,7 +23,7 @@ from flows.reconciling import cancel_children, crash_stuck, reconcile, skip_late
 from infra.actor import actor_name
 from infra.artifacts.reference import FRESH_FOR
 from infra.artifacts.store import BlobStore
-from infra.registry.reading import BLOB_PAGE
+from infra.registry.reading import PAGE
 from infra.registry.registry import Registry
 from infra.workspace import open_workspace
 from tasks.contracts.frozen import Contract
@@ -141,7 +141,7 @@ def _find_unnamed(store: BlobStore, registry: Registry, limit: datetime) -> dict
     for blob in store.list_blobs():
         if blob.modified_at < limit:
             page[blob.digest] = blob.size_bytes
-        if len(page) == BLOB_PAGE:
+        if len(page) == PAGE:
             suspects |= _leave_out(page, registry.known_among(page))
             page = {}
     return suspects | _leave_out(page, registry.known_among(page))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flows.batches import score_batch, told
 from flows.labels import deliver_labels, label_delay
-from flows.references import Reference, find_reference
+from flows.references import Reference, find_reference, name_truth
 from infra.actor import actor_name
 from infra.artifacts.reference import ArtifactRef
-from infra.errors import DataError, KeepfitError, SpecError
+from infra.errors import DataError, KeepfitError, SpecError, UsageError
 from infra.faults import reach
 from infra.registry.records import BatchRow
 from infra.workspace import open_workspace
@@ -25,7 +25,7 @@ from tasks.contracts.project import ProjectSpec
 from tasks.contracts.upkeep import Monitoring
 from tasks.project import LoadedProject, load_project
 from tasks.release.stored import StoredVersion, find_version
-from tasks.windows import parse_window, previous_window, window_containing
+from tasks.windows import parse_window, previous_window, window_containing, windows_between
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,6 +97,26 @@ def _open(project: str, window: str, as_of: datetime | None) -> Watched:
     moment = as_of or datetime.now(UTC)
     newest = previous_window(window_containing(moment, rules.window))
     return Watched(loaded, rules, parse_window(window, rules.window) if window else newest, moment)
+
+
+def find_windows(project: LoadedProject, start: datetime, end: datetime) -> list[Window]:
+    """Return the windows from `start` up to `end` that can be lived through again.
+
+    Raises
+    ------
+    UsageError
+        The project is not watched or names no functions for rows and labels, or there is no whole window.
+    """
+    rules = project.spec.monitoring
+    if rules is None or rules.rows is None or rules.labels.function is None:
+        raise UsageError(
+            f"{project.spec.name}: a replay needs monitoring.rows and monitoring.labels.function: the past must be readable.",
+            remedy="projects/flights shows both.",
+        )
+    found = list(windows_between(start, end, rules.window))
+    if not found:
+        raise UsageError(f"There is no whole {rules.window} from {start:%Y-%m-%d} to {end:%Y-%m-%d}.")
+    return found
 
 
 def _find_or_score(watched: Watched) -> BatchRow:
@@ -191,7 +211,7 @@ def _measure_drift(
 
     store, rules = open_workspace().store, watched.rules.drift
     spec = ProjectSpec.model_validate_json(store.read(version.manifest.spec))
-    reference = find_reference(spec, version, watched.window, rules)
+    reference = find_reference(spec, version, watched.window, rules, watched.as_of)
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         folder = Path(scratch)
         rows = store.fetch(batch.rows_blob, folder / "rows.parquet")
@@ -202,7 +222,14 @@ def _measure_drift(
             window = WindowSummary(rows=batch.rows, measures=())
         else:
             window = summarize_window(rows, reference.features)
-        report = decide_drift(reference.features, window, rules, importances=reference.importances, beside=beside)
+        report = decide_drift(
+            reference.features,
+            window,
+            rules,
+            importances=reference.importances,
+            beside=beside,
+            absent=reference.absent,
+        )
         page = _write_page(watched, spec, version, rows, folder)
     return report, page
 
@@ -213,11 +240,11 @@ def _hold_target(spec: ProjectSpec, reference: Reference, matured: "pd.DataFrame
     from tasks.monitoring.drift import Held  # noqa: PLC0415
     from tasks.monitoring.summaries import summarize_window  # noqa: PLC0415
 
-    known = matured[matured[TRUTH].notna()]
+    known = matured[TRUTH].dropna()
     if known.empty:
         return []
     path = folder / "truth.parquet"
-    write_parquet(known[[TRUTH]].rename(columns={TRUTH: spec.target}).infer_objects(), path)
+    write_parquet(name_truth([known], spec), path)
     return [Held(reference.target, summarize_window(path, reference.target))]
 
 

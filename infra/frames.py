@@ -6,7 +6,7 @@ The digest names what the rows say, not how a library holds them: equal content 
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,37 @@ def read_parquet(source: Path | bytes) -> pd.DataFrame:
             remedy="Compare its digest with the registry; take the snapshot again.",
         ) from error
     return frame
+
+
+def join_parquet(parts: Sequence[Path], columns: Sequence[str], path: Path) -> None:
+    """Write these columns of several files as one, one row group in memory at a time; no file is a table without rows.
+
+    A column that one file holds in another type (missing throughout, or whole numbers only) gets the type that holds both.
+
+    Raises
+    ------
+    DataError
+        No type holds both.
+    """
+    wanted = list(dict.fromkeys(columns))
+    try:
+        schema = _unify_schemas([pq.read_schema(part) for part in parts], wanted)
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for file in map(pq.ParquetFile, parts):
+                for group in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(group, columns=wanted).select(wanted).cast(schema))
+    except (pa.ArrowException, KeyError) as error:
+        raise DataError(
+            f"Expected the columns {name_values(wanted)} in one type throughout, received {len(parts)} files that differ.",
+            remedy="Score the windows again, or choose another drift.reference.",
+        ) from error
+
+
+def _unify_schemas(schemas: Sequence[pa.Schema], wanted: Sequence[str]) -> pa.Schema:
+    if not schemas:
+        return pa.schema([(name, pa.null()) for name in wanted])
+    narrowed = [pa.schema([schema.field(name) for name in wanted]) for schema in schemas]
+    return pa.unify_schemas(narrowed, promote_options="permissive").remove_metadata()
 
 
 def check_names(frame: pd.DataFrame) -> None:

@@ -60,18 +60,41 @@ def read_quarantine(batch: BatchRow) -> "pd.DataFrame | None":
     return None if ref is None else read_frame(ref, f"{batch.label}: the rows set aside")
 
 
-def read_deliveries(project: str, until: datetime | None = None) -> "list[Delivery]":
-    """Return the labels known by `until`, or all, delivery by delivery. Raises as `read_frame`."""
+def read_deliveries(
+    project: str, until: datetime | None = None, about: "pd.Series[str] | None" = None
+) -> "list[Delivery]":
+    """Return the labels known by `until`, or all, delivery by delivery. Raises as `read_frame`.
+
+    Parameters
+    ----------
+    about
+        Ids of rows: deliveries that name none of them are left out, unread.
+    """
     from tasks.maturity import Delivery  # noqa: PLC0415  brings pandas
 
     rows = open_workspace().registry.label_deliveries(project, until)
+    if about is not None:
+        rows = _find_about(rows, about)
 
     def read(row: LabelDeliveryRow) -> Delivery:
-        what = f"{project}: the labels known at {row.known_at:%Y-%m-%d %H:%M} UTC"
-        return Delivery(row.known_at, row.id, read_frame(row.blob, what))
+        return Delivery(row.known_at, row.id, read_frame(row.blob, name_delivery(row)))
 
     with ThreadPoolExecutor(READERS) as pool:  # many small blobs: what takes time is the way to the store
         return list(pool.map(read, rows))
+
+
+def _find_about(rows: Sequence[LabelDeliveryRow], about: "pd.Series[str]") -> list[LabelDeliveryRow]:
+    import numpy as np  # noqa: PLC0415
+
+    from tasks.row_index import are_among, index_deliveries, number_ids  # noqa: PLC0415  it builds on this module
+
+    wanted = np.sort(number_ids(about))
+    return [row for row, index in index_deliveries(rows) if are_among(index.ids, wanted).any()]
+
+
+def name_delivery(row: LabelDeliveryRow) -> str:
+    """Return what an error calls it."""
+    return f"{row.project}: the labels known at {row.known_at:%Y-%m-%d %H:%M} UTC"
 
 
 def read_matured(
@@ -84,14 +107,20 @@ def read_matured(
     deliveries
         What `read_deliveries` returned, where several windows are asked for.
     """
-    from tasks.maturity import join_labels  # noqa: PLC0415  brings pandas
+    from tasks.maturity import ROW_ID, join_labels  # noqa: PLC0415  brings pandas
 
-    known = read_deliveries(batch.project, as_of) if deliveries is None else deliveries
-    return join_labels(read_predictions(batch), known, as_of, delay)
+    predictions = read_predictions(batch)
+    known = read_deliveries(batch.project, as_of, predictions[ROW_ID]) if deliveries is None else deliveries
+    return join_labels(predictions, known, as_of, delay)
 
 
 def read_frame(ref: ArtifactRef, what: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """Return the rows of a blob, its bytes verified.
+
+    Parameters
+    ----------
+    columns
+        Those to read, as far as they are there; left out: all.
 
     Raises
     ------
@@ -110,5 +139,7 @@ def read_frame(ref: ArtifactRef, what: str, columns: Sequence[str] | None = None
         return read_parquet(content)
     from pyarrow import parquet  # noqa: PLC0415
 
-    frame: pd.DataFrame = parquet.read_table(io.BytesIO(content), columns=list(columns)).to_pandas()
+    file = parquet.ParquetFile(io.BytesIO(content))
+    wanted = [name for name in columns if name in file.schema_arrow.names]
+    frame: pd.DataFrame = file.read(columns=wanted).to_pandas()
     return frame

@@ -1,10 +1,12 @@
 """Fixtures of every test: the real servers, started when a test asks for one. And how Hypothesis searches."""
 
+import gc
 import os
 import signal
 
 from hypothesis import settings
 
+from tests.servers.groups import *  # noqa: F403
 from tests.servers.postgres import *  # noqa: F403
 from tests.servers.seaweed import *  # noqa: F403
 from tests.servers.stack import *  # noqa: F403
@@ -18,3 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("keepfit", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "keepfit"))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later search for garbage: it is much, and none of it."""
+    gc.collect()
+    gc.freeze()

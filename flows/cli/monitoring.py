@@ -84,8 +84,11 @@ def replay_project(project: str, start: datetime, end: datetime, picture: Path, 
     UsageError
         As `flows.replay.replay`; or the picture cannot be written there.
     """
+    from flows.watching import find_windows
+
     settings = load_settings()
-    load_project(settings.projects, project)
+    loaded = load_project(settings.projects, project)
+    find_windows(loaded, start, end)  # before an earlier replay is removed and a server started
     if not picture.parent.is_dir():
         raise UsageError(f"--picture: expected a place in a folder that is there, {picture.parent} is none.")
     _enter_own_home(settings.home.resolve() / "replays" / project)

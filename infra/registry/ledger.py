@@ -17,6 +17,12 @@ def find_step(tx: Transaction, key: str) -> Json | None:
     return cast("Json | None", tx.execute(select(step.c.result).where(step.c.key == key)).scalar_one_or_none())
 
 
+def find_steps(tx: Transaction, keys: Sequence[str]) -> dict[str, Json]:
+    """Return the results that are in the ledger under these keys."""
+    query = select(step.c.key, step.c.result).where(step.c.key.in_(keys))
+    return {key: cast("Json", result) for key, result in tx.execute(query)}
+
+
 def commit_step(
     tx: Transaction,
     fencing: Fencing,

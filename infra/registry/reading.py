@@ -39,7 +39,7 @@ from infra.registry.records import (
 )
 from infra.registry.schema import SCHEMA_VERSION, audit, columns_of
 
-BLOB_PAGE = 1_000
+PAGE = 1_000
 
 
 class RegistryReader:
@@ -86,6 +86,13 @@ class RegistryReader:
         """Return the result that is in the ledger under this key, None where there is none."""
         checked = check_digest(key, "step key")
         return self._database.read(lambda tx: ledger.find_step(tx, checked))
+
+    def find_steps(self, keys: Collection[str]) -> dict[str, Json]:
+        """Return the results that are in the ledger under these keys: one query for up to 1,000."""
+        checked = sorted({check_digest(key, "step key") for key in keys})
+        pages = (checked[start : start + PAGE] for start in range(0, len(checked), PAGE))
+        found = (self._database.read(partial(ledger.find_steps, keys=page)) for page in pages)
+        return {key: result for part in found for key, result in part.items()}
 
     def steps(self, run_id: str) -> list[StepRow]:
         """Return the steps that this run committed, in that order."""
@@ -140,6 +147,11 @@ class RegistryReader:
         name = check_project(project)
         return self._database.read(lambda tx: refusals.find_refusal(tx, name, number))
 
+    def refusals(self, project: str) -> dict[int, AuditRow]:
+        """Return the refusal of each version of the project that was refused, by its number: one query."""
+        name = check_project(project)
+        return self._database.read(lambda tx: refusals.list_refusals(tx, name))
+
     # Monitoring
 
     def batch(self, project: str, window: str) -> BatchRow | None:
@@ -182,7 +194,7 @@ class RegistryReader:
     def known_among(self, digests: Collection[str]) -> frozenset[str]:
         """Return which of these blobs a committed transaction named: one query for up to 1,000."""
         checked = sorted({check_digest(digest, "digest") for digest in digests})
-        pages = (checked[start : start + BLOB_PAGE] for start in range(0, len(checked), BLOB_PAGE))
+        pages = (checked[start : start + PAGE] for start in range(0, len(checked), PAGE))
         return frozenset().union(*(self._database.read(partial(ledger.known_among, digests=page)) for page in pages))
 
     def known_blobs(self) -> Iterator[ArtifactRef]:
@@ -193,7 +205,7 @@ class RegistryReader:
             after = page[-1].digest
 
     def _read_blobs(self, after: str) -> list[ArtifactRef]:
-        return self._database.read(lambda tx: ledger.list_blobs(tx, after=after, limit=BLOB_PAGE))
+        return self._database.read(lambda tx: ledger.list_blobs(tx, after=after, limit=PAGE))
 
     def audit(self, project: str | None = None, limit: int = 100) -> list[AuditRow]:
         """Return the newest changes of a project, or of all, newest first."""

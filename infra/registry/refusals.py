@@ -55,3 +55,13 @@ def find_refusal(tx: Transaction, project: str, number: int) -> AuditRow | None:
     query = select(*columns_of(audit, AuditRow)).where(same).order_by(audit.c.id).limit(1)
     found = tx.execute(query).mappings().one_or_none()
     return None if found is None else AuditRow.model_validate(dict(found))
+
+
+def list_refusals(tx: Transaction, project: str) -> dict[int, AuditRow]:
+    """Return the refusal of each refused version of the project, by its number."""
+    same = (audit.c.project == project) & (audit.c.action == ACTION)
+    query = select(*columns_of(audit, AuditRow)).where(same).order_by(audit.c.id)
+    first: dict[int, AuditRow] = {}
+    for row in tx.execute(query).mappings():
+        first.setdefault(int(row["subject"].rpartition("@")[2]), AuditRow.model_validate(dict(row)))
+    return first

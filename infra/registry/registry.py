@@ -38,14 +38,16 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> "Registry":
     url
         `sqlite:////folder/registry.db` or `postgresql://user:password@host/database`.
     patience_s
-        Seconds that a call waits for another writer, or keeps trying a database that does not answer.
+        Seconds that a call waits for another writer. A database that does not answer is asked five times within them; one
+        that refuses connections is given up after two seconds or so: who looks is told soon, and a result that is to be
+        kept waits longer, in its step (tasks/policies.py).
 
     Raises
     ------
     SettingsError
         The URL names neither.
     RegistryUnavailable
-        The database cannot be reached, or is locked for longer than `patience_s`.
+        The database does not answer, or is locked for longer than `patience_s`.
     RegistryError
         It refuses this user, or its schema is newer than this code.
     """

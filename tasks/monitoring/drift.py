@@ -45,6 +45,7 @@ def decide_drift(
     importances: Mapping[str, float] | None = None,
     beside: Sequence[Held] = (),
     pseudo: PseudoWindows | None = None,
+    absent: str = "",
     seed: int = 0,
 ) -> DriftReport:
     """Return what changed, and whether that is an alarm.
@@ -68,10 +69,12 @@ def decide_drift(
     pseudo
         From `draw_pseudo_windows` of this reference, to judge many windows of one size; others are drawn where it does
         not fit.
+    absent
+        Why there is no reference, where there is none.
     seed
         Of the pseudo-windows.
     """
-    refusal = _find_refusal(reference, window, rules)
+    refusal = (absent if reference is None else "") or _find_refusal(reference, window, rules)
     if reference is None or refusal:
         return _say_unknown(reference, window, rules, refusal)
     held = [Held(reference, window, pseudo), *beside]

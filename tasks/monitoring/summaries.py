@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
@@ -123,9 +124,7 @@ def summarize_reference(
     seen = sample_rows(path, columns, SEEN_ROWS, seed)
     bare = [_learn_codes(seen, measure) for measure in measures]
     window = _summarize(path, bare, seed)
-    drawn = np.random.default_rng(seed).permutation(len(seen))[:SAMPLE_ROWS]
-    codes = [_code_rows(seen.take(pa.array(drawn)), each) for each in bare]
-    packed = np.stack(codes, axis=1).astype("<i2") if codes else np.zeros((len(drawn), 0), "<i2")
+    packed = _draw_sample([_code_rows(seen, each) for each in bare], len(seen), seed)
     return ReferenceSummary(
         digest=digest,
         described=described,
@@ -133,10 +132,19 @@ def summarize_reference(
         measures=tuple(
             each.model_copy(update=counts.model_dump()) for each, counts in zip(bare, window.measures, strict=True)
         ),
-        sample_rows=len(drawn),
+        sample_rows=len(packed),
         sample=base64.b64encode(zlib.compress(packed.tobytes(), 1)).decode(),
         texts=window.texts,
     )
+
+
+def _draw_sample(codes: Sequence[Codes], rows: int, seed: int) -> npt.NDArray[np.int16]:
+    """Return the codes of at most `SAMPLE_ROWS` rows, shape (rows, measures), whatever the order in which all came."""
+    if not codes:
+        return np.zeros((min(rows, SAMPLE_ROWS), 0), "<i2")
+    packed = np.stack(codes, axis=1).astype("<i2")
+    ordered = packed[np.lexsort(packed.T[::-1])]
+    return ordered[np.random.default_rng(seed).permutation(rows)[:SAMPLE_ROWS]]
 
 
 def summarize_window(path: Path, reference: ReferenceSummary, *, seed: int = 1) -> WindowSummary:

@@ -15,6 +15,7 @@ MOST_TERMS = 20_000
 WORDS_AND_MARKS = r"(?u)\w+|[^\w\s]"
 Texts = npt.NDArray[Any]
 _WORD = re.compile(r"\w+")
+_TOKEN = re.compile(WORDS_AND_MARKS)
 
 
 class TextDifference(NamedTuple):
@@ -81,6 +82,8 @@ def _judge_half(texts: Texts, side: Codes, learn: Codes, judge: Codes) -> tuple[
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
+    if not any(_TOKEN.search(text) for text in texts[learn]):
+        return 0.5, 1.0  # nothing to learn from: empty texts are all alike
     terms = TfidfVectorizer(max_features=MOST_TERMS, sublinear_tf=True, token_pattern=WORDS_AND_MARKS)
     model = LogisticRegression(C=10.0, max_iter=200, class_weight="balanced")
     model.fit(terms.fit_transform(texts[learn]), side[learn])

@@ -55,9 +55,11 @@ def find_waiting(project: str) -> list[Proposal]:
     registry = open_workspace().registry
     champion = registry.champion(project)
     asked = [row.number for row in registry.versions(project) if row.payload.get(APPROVAL) == "operator"]
-    found = [registry.find_step(_key(project, number, champion.seq)) for number in reversed(asked)]
-    proposals = [Proposal.model_validate(one) for one in found if one is not None]
-    return [one for one in proposals if registry.refusal(project, one.number) is None]
+    keys = {number: _key(project, number, champion.seq) for number in reversed(asked)}
+    found, refused = registry.find_steps(keys.values()), registry.refusals(project)
+    return [
+        Proposal.model_validate(found[key]) for number, key in keys.items() if key in found and number not in refused
+    ]
 
 
 def find_proposal(label: str, run_id: str = "") -> Proposal:
@@ -95,10 +97,7 @@ def find_proposal(label: str, run_id: str = "") -> Proposal:
 
 def find_refusals(project: str) -> dict[int, AuditRow]:
     """Return by whom, when and why versions were refused, by their numbers."""
-    registry = open_workspace().registry
-    asked = [row.number for row in registry.versions(project) if row.payload.get(APPROVAL) == "operator"]
-    found = {number: registry.refusal(project, number) for number in asked}
-    return {number: row for number, row in found.items() if row is not None}
+    return open_workspace().registry.refusals(project)
 
 
 def find_settlement(proposal: Proposal) -> Settlement | None:

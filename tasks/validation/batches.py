@@ -1,7 +1,8 @@
 """The rows of a window held against the contract before they are scored: scored, or set aside with their reasons.
 
-The same rules of cells as in training, without the target and without Great Expectations: what training would set aside the
-model has never seen. `keepfit predict` asks less, because there somebody wants an answer for this one row.
+The same rules as in training, without the target: what training would set aside the model has never seen. Great Expectations
+is asked only where the project has expectations of its own. `keepfit predict` asks less, because there somebody wants an
+answer for this one row.
 """
 
 from collections import Counter
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
 
 from infra.errors import ContractBroken, DataError, InsufficientData, name_values
 from infra.frames import digest_frame
@@ -18,10 +18,9 @@ from tasks.contracts.monitoring import Window
 from tasks.contracts.project import ProjectSpec
 from tasks.validation.conforming import Conformed, Mask, conform_types, settle_types
 from tasks.validation.names import compare_names, explain_missing
-from tasks.validation.rules import Rule, compile_contract
-
-CHANCE = 0.001
-"""A share is exceeded when so many rows or more would come with at most this probability: a small window varies more."""
+from tasks.validation.own_rules import Broken, find_broken, select_expectations
+from tasks.validation.rules import compile_contract
+from tasks.validation.shares import exceeds
 
 WITH_ITS_BATCH = "set aside with its batch"
 REASONS = "reasons"
@@ -47,9 +46,10 @@ class ExaminedBatch:
 def examine_batch(raw_rows: pd.DataFrame, spec: ProjectSpec, window: Window) -> ExaminedBatch:
     """Return which rows can be scored, and why the others cannot.
 
-    A row is set aside for a cell that breaks the contract of its column, or for an id that occurs twice; the whole batch
-    where a column is missing, more than `validation.quarantine_share` of the rows are set aside, or more cells of a column
-    are missing than its `null_share` allows.
+    A row is set aside for a cell that breaks the contract of its column, for an id that occurs twice, or where it breaks an
+    expectation of the project whose columns are all there; the whole batch where a column is missing, more than
+    `validation.quarantine_share` of the rows are set aside, more cells of a column are missing than its `null_share` allows,
+    or an expectation of a whole column does not hold.
 
     Parameters
     ----------
@@ -66,6 +66,8 @@ def examine_batch(raw_rows: pd.DataFrame, spec: ProjectSpec, window: Window) -> 
         There is no row.
     DataError
         Rows of another time than the window's.
+    CheckCrashed
+        An expectation failed to run.
     """
     if raw_rows.empty:
         raise InsufficientData(
@@ -77,11 +79,12 @@ def examine_batch(raw_rows: pd.DataFrame, spec: ProjectSpec, window: Window) -> 
     _require_times(conformed, spec, window)
     missing, unknown = compare_names(list(raw_rows.columns), list(needed.columns))
     whole = [explain_missing(name, unknown) for name in missing]
-    masks = {} if missing else _find_broken(needed, raw_rows, conformed)
+    found = Broken({}, []) if missing else _find_broken(needed, raw_rows, conformed)
+    masks = found.rows
     broken = np.zeros(len(raw_rows), dtype=bool)
     for mask in masks.values():
         broken |= mask
-    whole += [] if missing else _find_excess(needed, conformed, int(broken.sum()))
+    whole += [] if missing else [*_find_excess(needed, conformed, int(broken.sum())), *found.whole]
     if whole:
         broken = np.ones(len(raw_rows), dtype=bool)
     table = _settle(conformed, len(raw_rows))
@@ -96,21 +99,13 @@ def examine_batch(raw_rows: pd.DataFrame, spec: ProjectSpec, window: Window) -> 
     )
 
 
-def exceeds(count: int, rows: int, share: float) -> bool:
-    """Return whether `count` of `rows` is more than a true share of `share` explains.
-
-    The exact one-sided binomial test (Clopper and Pearson 1934, Biometrika 26): P(X >= count) < 0.001 for X ~ B(rows, share).
-
-    >>> exceeds(1, 50, 0.01), exceeds(500, 50_000, 0.005), exceeds(1, 50, 0.0)
-    (False, True, True)
-    """
-    return count > share * rows and float(binom.sf(count - 1, rows, share)) < CHANCE
-
-
 def _narrow(spec: ProjectSpec) -> ProjectSpec:
-    """Return the project with the columns alone that scoring needs: id, time and features, the first two never missing."""
+    """Return the project as far as scoring goes: id, time (neither ever missing) and features, and what can be asked of them."""
     key = {name: spec.columns[name].model_copy(update={"null_share": 0.0}) for name in (spec.row_id, spec.time) if name}
-    return spec.model_copy(update={"columns": {**key, **spec.features}})
+    columns = {**key, **spec.features}
+    expectations = select_expectations(spec.validation.expectations, columns, spec.columns)
+    validation = spec.validation.model_copy(update={"expectations": expectations})
+    return spec.model_copy(update={"columns": columns, "validation": validation})
 
 
 def _require_times(conformed: Mapping[str, Conformed], spec: ProjectSpec, window: Window) -> None:
@@ -127,11 +122,12 @@ def _require_times(conformed: Mapping[str, Conformed], spec: ProjectSpec, window
         )
 
 
-def _find_broken(spec: ProjectSpec, raw_rows: pd.DataFrame, conformed: Mapping[str, Conformed]) -> dict[str, Mask]:
-    """Return the rows that break a rule, by the reason in words."""
-    rules: Sequence[Rule] = compile_contract(spec, raw_rows, conformed).rules
-    asked = [(rule.reason, rule.breaks()) for rule in rules if rule.breaks is not None]
-    return {reason: mask for reason, mask in asked if mask.any()}
+def _find_broken(spec: ProjectSpec, raw_rows: pd.DataFrame, conformed: Mapping[str, Conformed]) -> Broken:
+    """Return the rows that break a rule, by the reason in words, and what the project expects of whole columns in vain."""
+    contract = compile_contract(spec, raw_rows, conformed)
+    asked = [(rule.reason, rule.breaks()) for rule in contract.rules if rule.breaks is not None]
+    own = find_broken(contract.rules, contract.batch, spec)
+    return Broken({**{reason: mask for reason, mask in asked if mask.any()}, **own.rows}, own.whole)
 
 
 def _find_excess(spec: ProjectSpec, conformed: Mapping[str, Conformed], broken: int) -> list[str]:

@@ -91,7 +91,7 @@ def check_expectations(expectations: Iterable[Expectation], columns: Iterable[st
     for number, expectation in enumerate(expectations):
         where = f"validation.expectations[{number}]"
         _build(Asked(expectation.expectation, expectation.arguments), where)
-        for column in _columns_of(expectation.arguments):
+        for column in find_columns(expectation.arguments):
             if column not in names:
                 raise SpecError(
                     f"{where}: column {column!r} is not among the columns.{suggest(column, names)}",
@@ -197,7 +197,8 @@ def _find_implementation(name: str, where: str) -> Any:
     return registry.get_expectation_impl(name)
 
 
-def _columns_of(arguments: Mapping[str, Any]) -> list[str]:
+def find_columns(arguments: Mapping[str, Any]) -> list[str]:
+    """Return the columns that the arguments of an expectation name; none: it speaks of the whole table."""
     single = [arguments[key] for key in ("column", "column_A", "column_B") if key in arguments]
     several = [name for key in ("column_list",) for name in arguments.get(key) or ()]
     return [str(name) for name in (*single, *several)]

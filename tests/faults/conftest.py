@@ -20,7 +20,7 @@ from tests.servers.postgres import PostgresServer, serving_postgres
 from tests.servers.seaweed import S3Server, start_s3_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     server = PrefectServer(tmp_path_factory.mktemp("own-prefect") / "home", f"operator:{draw_canary()}")
     try:
@@ -30,7 +30,7 @@ def own_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectSer
         server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_zygote(own_prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_AUTH_STRING", own_prefect.auth)
@@ -46,13 +46,13 @@ def own_zygote(own_prefect: PrefectServer, tmp_path_factory: pytest.TempPathFact
         zygote.process.communicate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_postgres() -> Iterator[PostgresServer]:
     with serving_postgres() as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with pytest.MonkeyPatch.context() as patch:
         plain = seaweed._command
@@ -65,7 +65,7 @@ def own_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def make_place(
     own_zygote: Zygote,
     own_prefect: PrefectServer,

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.local_server import LocalServer
+from tests.flows.prepared import prepare_once
 
 ROOT = Path(__file__).parents[2]
+WATCHING = ("evidently.presets", "flows.monitoring", "flows.replay", "tasks.monitoring.timeline")
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +29,12 @@ def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Zygote:
-    """Runs `keepfit` commands in real processes that are ready in milliseconds."""
+    """Runs `keepfit` commands in real processes that are ready in milliseconds.
 
-    def __init__(self, prefect_url: str, home: Path) -> None:
+    `more`: modules to import beforehand, beside those that each run needs.
+    """
+
+    def __init__(self, prefect_url: str, home: Path, *more: str) -> None:
         environment = {**os.environ, "PREFECT_API_URL": prefect_url, "PREFECT_HOME": str(home)}
         environment |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
         environment |= {"PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,infra"}
@@ -40,7 +46,7 @@ class Zygote:
             "JE_ARROW_MALLOC_CONF": "background_thread:false",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.flows.zygote"],
+            [sys.executable, "-m", "tests.flows.zygote", *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -49,7 +55,7 @@ class Zygote:
         )
         assert self._reply() == {"ready": True, "threads": 1}, "a fork is safe only where there is one thread"
 
-    def _reply(self) -> dict[str, object]:
+    def _reply(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
@@ -59,6 +65,13 @@ class Zygote:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return int(str(self._reply()["exit"]))
+
+    def answer(self, question: dict[str, object]) -> dict[str, Any]:
+        """Return what stored models answer in a fork, to `tasks.scoring.fresh` of this process."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"answer": question}) + "\n")
+        self.process.stdin.flush()
+        return self._reply()
 
     def stop(self) -> None:
         assert self.process.stdin is not None
@@ -71,6 +84,23 @@ class Zygote:
 @pytest.fixture(scope="session")
 def zygote(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     zygote = Zygote(prefect_url, tmp_path_factory.mktemp("prefect-client"))
+    yield zygote
+    zygote.stop()
+
+
+@pytest.fixture
+def forked_answers(zygote: Zygote, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where flows run in the test's own process, models answer in a fork of the zygote, not in a new interpreter."""
+    from tasks.scoring import fresh
+    from tests.flows.zygote import answering_with
+
+    monkeypatch.setattr(fresh, "FreshProcess", answering_with(zygote.answer))
+
+
+@pytest.fixture(scope="session")
+def watching_zygote(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    """One that has imported what monitoring needs as well. Its tests are one group of pytest-xdist: "watching"."""
+    zygote = Zygote(prefect_url, tmp_path_factory.mktemp("watching-client"), *WATCHING)
     yield zygote
     zygote.stop()
 
@@ -129,12 +159,46 @@ def place(zygote: Zygote, light_projects: Path, tmp_path: Path) -> Place:
     return Place(zygote, tmp_path, {"KEEPFIT_PROJECTS": str(light_projects)})
 
 
+@pytest.fixture(scope="session")
+def iris_released(zygote: Zygote, light_projects: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A KEEPFIT_HOME in which iris@1 is champion, to be copied."""
+
+    def make(home: Path) -> None:
+        code, said = Place(zygote, home, {"KEEPFIT_PROJECTS": str(light_projects)}).keepfit("run", "iris")
+        assert code == 0, said
+
+    return prepare_once(tmp_path_factory, "iris", make)
+
+
+@pytest.fixture(scope="session")
+def table_released(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A KEEPFIT_HOME in which table@1 is champion, trained on the rows that `table` has at first; to be copied."""
+
+    from tests.flows.tables import make_table
+
+    def make(home: Path) -> None:
+        place = Place(zygote, home)
+        make_table(place, tmp_path_factory.mktemp("table") / "projects")
+        code, said = place.keepfit("run", "table")
+        assert code == 0, said
+
+    return prepare_once(tmp_path_factory, "table", make)
+
+
 @pytest.fixture(scope="module")
-def released(zygote: Zygote, light_projects: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def released(
+    zygote: Zygote, light_projects: Path, iris_released: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Place:
     """A place where iris@1 is champion, for tests that only look."""
-    place = Place(zygote, tmp_path_factory.mktemp("released"), {"KEEPFIT_PROJECTS": str(light_projects)})
-    code, said = place.keepfit("run", "iris")
-    assert code == 0, said
+    home = tmp_path_factory.mktemp("released")
+    shutil.copytree(iris_released, home, dirs_exist_ok=True)
+    return Place(zygote, home, {"KEEPFIT_PROJECTS": str(light_projects)})
+
+
+@pytest.fixture
+def iris(place: Place, iris_released: Path) -> Place:
+    """A place where iris@1 is champion, for tests that go on from there."""
+    shutil.copytree(iris_released, place.home, dirs_exist_ok=True)
     return place
 
 

@@ -23,7 +23,7 @@ RULES = "retraining: {cooldown_days: 2, max_per_day: 1, breaker_after: 2}\n"
 
 
 @pytest.fixture
-def rows(prefect_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def rows(prefect_url: str, forked_answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a light project with brakes, in a workspace of this process."""
     folder = tmp_path / "projects" / "table"
     folder.mkdir(parents=True)

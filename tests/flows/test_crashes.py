@@ -51,47 +51,47 @@ def test_the_points_in_the_code_are_the_points_that_are_killed_at() -> None:
     assert set(POLICIES) == set(STEPS)
 
 
-ONE_BY_ONE = [point for point in POINTS if point.startswith(("release.", "store."))]
-"""After most of these the champion has moved: the next run has nothing left to be killed at."""
+IN_TURN = (
+    "store.before_publish",
+    *(point for step in STEPS[:-1] for point in POINTS if point.startswith(f"{step}.")),
+    *("release.start", "release.in_transaction", "release.before_commit"),
+)
+"""One run is killed at each, the one after it at the next. At the last the champion has moved: the release is its own commit."""
+
+ALONE = "release.after_commit"
+"""Here it has moved as well, and the run after it comes to none of the points of a release any more."""
 
 OF_MONITORING = [point for point in POINTS if point.startswith(("batch.", "labels.", "monitor."))]
 """Of other commands than `run`: killed at in tests/flows/test_scoring.py and test_monitoring.py."""
 
-IN_TURN = {step: [point for point in POINTS if point.startswith(f"{step}.")] for step in STEPS if step != "release"}
-
 
 def test_every_point_is_killed_at() -> None:
-    in_turn = [point for points in IN_TURN.values() for point in points]
-    assert sorted(POINTS) == sorted([*ONE_BY_ONE, *in_turn, *OF_MONITORING])
+    assert sorted(POINTS) == sorted([*IN_TURN, ALONE, *OF_MONITORING])
     assert sorted(OF_MONITORING) == sorted([*test_scoring.POINTS, *test_monitoring.POINTS])
 
 
-@pytest.mark.parametrize("step", IN_TURN)
-def test_after_kill_9_at_each_point_of_a_step_in_turn_a_run_finishes_with_one_version(step: str, place: Place) -> None:
-    for count, point in enumerate(IN_TURN[step]):
-        code, said = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT=point)
-        assert code == KILLED, f"the fault did not fire: {said}"
-        assert ("died without a word" in said) == bool(count)
-        assert_sound(place)
-    assert_finishes_with_one_version(place, crashed=len(IN_TURN[step]))
+@pytest.mark.parametrize("points", [IN_TURN, (ALONE,)], ids=["each in turn", ALONE])
+def test_after_kill_9_at_a_point_the_next_run_goes_on_and_finishes_with_one_version(
+    points: tuple[str, ...], place: Place
+) -> None:
+    kill_in_turn(points, place)
 
 
-@pytest.mark.parametrize("point", ONE_BY_ONE)
-def test_after_kill_9_at_a_point_of_releasing_the_next_run_finishes_with_one_version(point: str, place: Place) -> None:
-    kill_and_run_again(point, place)
+ON_SERVERS = ("store.before_publish", "train.before_commit", "register.before_commit", "release.in_transaction")
 
 
-@pytest.mark.parametrize("point", ["train.before_commit", "register.before_commit", *POINTS[-2:]])
 @pytest.mark.parametrize("everywhere", [pytest.param("s3+postgresql", marks=pytest.mark.servers)], indirect=True)
-def test_after_kill_9_on_real_servers_the_next_run_finishes_with_one_version(point: str, everywhere: Place) -> None:
-    kill_and_run_again(point, everywhere)
+def test_after_kill_9_on_real_servers_the_next_run_goes_on_and_finishes_with_one_version(everywhere: Place) -> None:
+    kill_in_turn(ON_SERVERS, everywhere)
 
 
-def kill_and_run_again(point: str, place: Place) -> None:
-    code, said = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT=point)
-    assert code == KILLED, f"the fault did not fire: {said}"
-    assert_sound(place)
-    assert_finishes_with_one_version(place, crashed=1)
+def kill_in_turn(points: tuple[str, ...], place: Place) -> None:
+    for count, point in enumerate(points):
+        code, said = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT=point)
+        assert code == KILLED, f"{point}: the fault did not fire: {said}"
+        assert ("died without a word" in said) == bool(count), point
+        assert_sound(place)
+    assert_finishes_with_one_version(place, crashed=len(points))
 
 
 def assert_finishes_with_one_version(place: Place, *, crashed: int) -> None:
@@ -102,29 +102,31 @@ def assert_finishes_with_one_version(place: Place, *, crashed: int) -> None:
     with open_place(place) as registry:
         assert [row.number for row in registry.versions("iris")] == [1]
         assert registry.champion("iris").version == 1
-        states = sorted(run.state for run in registry.runs("iris"))
+        states = sorted(run.state for run in registry.runs("iris", limit=100))
         assert states == ["completed", *["crashed"] * crashed]
 
 
-@pytest.mark.parametrize(
-    ("name", "point"),
-    [("INT", "ingest.start"), ("INT", "release.in_transaction"), ("TERM", "store.before_publish"),
-     ("TERM", "register.before_commit"), ("TERM", "release.in_transaction"), ("TERM", "release.after_commit")],
-)  # fmt: skip
-def test_a_signal_during_a_run_leaves_all_or_nothing_and_frees_the_lease(point: str, name: str, place: Place) -> None:
-    code, said = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT=point, KEEPFIT_FAULT_SIGNAL=name)
-    assert code == 128 + signal.Signals[f"SIG{name}"], said
-    assert "Traceback" not in said
-    assert said.count("keepfit:") == 1
-    assert_sound(place)
-    with open_place(place) as registry:
-        (stopped,) = registry.runs("iris")
-        assert stopped.state == "cancelled"
-        assert registry.champion("iris").seq == (1 if point == "release.after_commit" else 0)
+SIGNALS = (
+    *(("INT", "ingest.start"), ("TERM", "store.before_publish"), ("TERM", "register.before_commit")),
+    *(("INT", "release.in_transaction"), ("TERM", "release.in_transaction"), ("TERM", "release.after_commit")),
+)
+
+
+def test_a_signal_during_a_run_leaves_all_or_nothing_and_frees_the_lease(place: Place) -> None:
+    """In turn: the run after a signal gets the next one, further on."""
+    for count, (name, point) in enumerate(SIGNALS, start=1):
+        code, said = place.keepfit("run", "iris", KEEPFIT_FAULT_POINT=point, KEEPFIT_FAULT_SIGNAL=name)
+        assert code == 128 + signal.Signals[f"SIG{name}"], f"{name} at {point}: {said}"
+        assert "Traceback" not in said
+        assert said.count("keepfit:") == 1
+        assert_sound(place)
+        with open_place(place) as registry:
+            assert [run.state for run in registry.runs("iris")] == ["cancelled"] * count
+            assert registry.champion("iris").seq == (1 if point == "release.after_commit" else 0)
     assert place.keepfit("run", "iris")[0] == 0
     with open_place(place) as registry:
         assert registry.champion("iris").seq == 1
-        assert [run.state for run in registry.runs("iris")] == ["completed", "cancelled"]
+        assert [run.state for run in registry.runs("iris")] == ["completed", *["cancelled"] * len(SIGNALS)]
 
 
 def test_the_next_run_ends_the_dead_run_in_prefects_view_as_well(place: Place, prefect_url: str) -> None:

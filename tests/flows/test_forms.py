@@ -15,6 +15,7 @@ from prefect.utilities.schema_tools import ValidationError, validate
 from flows.forms import explained
 from flows.operating import promote, rollback
 from flows.retraining import retrain
+from flows.scoring import score
 from flows.sweeping import sweep
 
 DEPLOYED = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
@@ -57,6 +58,7 @@ RIGHT = {
         "dry_run": False,
     },
     sweep: {"pending_minutes": 10, "grace_hours": 48},
+    score: {"project": "flights", "window": "", "as_of": None},
 }
 WRONG = [
     pytest.param(promote, {"version": "iris"}, id="no version"),
@@ -72,6 +74,8 @@ WRONG = [
     pytest.param(retrain, {"trigger": {"kind": "boredom"}}, id="unknown trigger"),
     pytest.param(sweep, {"pending_minutes": 0}, id="runs that are just about to start"),
     pytest.param(sweep, {"grace_hours": 1}, id="writes that go on"),
+    pytest.param(score, {"window": "July"}, id="no window"),
+    pytest.param(score, {"project": "flihgts"}, id="score an unknown project"),
 ]
 
 

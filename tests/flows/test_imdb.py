@@ -1,4 +1,4 @@
-"""The article's second example on real reviews, whole: data to released model, raw text to predictions, and again."""
+"""The article's second example on real reviews, whole: data to released model, raw text to predictions."""
 
 import json
 import os
@@ -56,9 +56,3 @@ def test_raw_text_is_answered(home: Path) -> None:
     answers = pd.read_csv(written["output"])
     assert answers["prediction"].tolist() == [1, 0]
     assert answers["version"].tolist() == ["imdb@1"] * 2
-
-
-def test_training_again_in_a_fresh_process_gives_the_same_models(home: Path) -> None:
-    told = json.loads(keepfit(home, "rerun", "imdb@1", "--json"))
-    assert set(told["recorded"]) == {"network", "tfidf-logistic"}
-    assert told["again"] == told["recorded"]

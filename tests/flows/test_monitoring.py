@@ -1,6 +1,5 @@
 """A model in use, watched: real change told from noise, from broken data and from labels that are not due (FAULTS.md 13, 17)."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,9 @@ import pytest
 
 from infra.registry.registry import open_registry
 from tests.flows.conftest import Place, Zygote
-from tests.flows.watched import make_visits, make_watched
+from tests.flows.watched import copy_place, train_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 DAY, LATER = "2013-07-03", "2013-07-05"
 RULES = """\
@@ -21,26 +20,14 @@ RULES = """\
 
 
 @pytest.fixture(scope="module")
-def trained(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def trained(watching_zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place where visits@1 is champion, and 300 visits a day come in; a test takes a copy."""
-    home = tmp_path_factory.mktemp("trained")
-    place = Place(zygote, home / "home")
-    place.home.mkdir()
-    folder = make_watched(place, home / "projects")
-    spec = folder / "project.yaml"
-    spec.write_text(spec.read_text() + RULES)
-    make_visits(1_500, "2013-06-01", 30).to_csv(folder / "history.csv", index=False)
-    make_visits(3_000, "2013-07-01", 10, seed=7).to_csv(folder / "stream.csv", index=False)
-    assert place.answer("run", "visits")["status"] == "released"  # type: ignore[index]
-    return place
+    return train_watched(watching_zygote, tmp_path_factory.mktemp("trained"), rules=RULES, history=1_500, stream=3_000)
 
 
 @pytest.fixture
 def visits(trained: Place, tmp_path: Path) -> Place:
-    shutil.copytree(trained.home.parent, tmp_path, dirs_exist_ok=True)
-    place = Place(trained.zygote, tmp_path / "home")
-    place.environment["KEEPFIT_PROJECTS"] = str(tmp_path / "projects")
-    return place
+    return copy_place(trained, tmp_path)
 
 
 def change(place: Place, name: str, how: Any) -> None:

@@ -26,7 +26,7 @@ DAY, LATER = "2013-07-03", datetime(2013, 7, 5, tzinfo=UTC)
 
 
 @pytest.fixture
-def folder(prefect_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(prefect_url: str, forked_answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project in which visits@2, trained on labels that were turned round, follows visits@1; July is as June was."""
     place = Place(None, tmp_path)  # type: ignore[arg-type]
     folder = make_watched(place, tmp_path / "projects")

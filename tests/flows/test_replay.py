@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.flows.conftest import Place
+from flows.cli.monitoring import MARK
+from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_visits, make_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 RULES = """\
   drift: {min_rows: 100}
@@ -20,8 +21,9 @@ training_rows: {keep: last, days: 1}
 
 
 @pytest.fixture
-def changing(place: Place, tmp_path: Path) -> Place:
-    """Visits whose label turns round on the third of six days; all that is read is known a day later."""
+def changing(watching_zygote: Zygote, tmp_path: Path) -> Place:
+    """Visits whose label turns round on the third of July; all that is read is known a day later."""
+    place = Place(watching_zygote, tmp_path)
     folder = make_watched(place, tmp_path / "projects")
     spec = folder / "project.yaml"
     days = "split: {method: ordered, column: at, test_days: 1}"
@@ -30,30 +32,29 @@ def changing(place: Place, tmp_path: Path) -> Place:
     before = make_visits(6_000, "2013-06-28", 5)
     after = make_visits(4_800, "2013-07-03", 4, seed=7, sharpness=-2.0)
     after["signal"] += 0.3
-    place.forked_scoring = False  # the fork would answer from the workspace that the command came with
     every = pd.concat([before, after], ignore_index=True)
     for name in ("history.csv", "stream.csv"):
         every.to_csv(folder / name, index=False)
     return place
 
 
-def replay(place: Place) -> dict[str, Any]:
+def replay(place: Place, until: str) -> dict[str, Any]:
     picture = place.home / "picture.png"
-    told = place.answer("replay", "visits", "--from", "2013-07-01", "--to", "2013-07-07", "--picture", str(picture))
+    told = place.answer("replay", "visits", "--from", "2013-07-02", "--to", until, "--picture", str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert isinstance(told, dict)
     return told
 
 
 def test_the_loop_follows_a_world_that_turned_round_and_decides_the_same_twice(changing: Place) -> None:
-    told = replay(changing)
-    quiet, turned = told["windows"][:2], told["windows"][2:]
-    assert [window["status"] for window in quiet] == ["FINE", "FINE"]
-    assert not any(window["trained"] for window in quiet)
+    told = replay(changing, until="2013-07-07")
+    quiet, *turned = told["windows"]
+    assert (quiet["status"], quiet["trained"]) == ("FINE", False)
     assert turned[0]["status"] == "RETRAIN", "the inputs moved with it"
     assert turned[-1]["kept_fit"] > turned[-1]["frozen"] + 0.2
-    assert sum(window["released"] for window in told["windows"]) >= 1
-    assert replay(changing) == told
+    again = replay(changing, until="2013-07-06")["windows"]
+    assert again == told["windows"][:-1], "the same again, and nothing was decided by what came later"
+    assert any(window["released"] for window in again)
     assert not (changing.home / "registry.db").exists(), "what is in use is not touched"
 
 
@@ -67,7 +68,11 @@ def test_a_replay_removes_nothing_that_it_did_not_make(changing: Place) -> None:
     assert (mine / "thesis.txt").exists()
 
 
-def test_a_period_without_a_whole_window_is_refused(changing: Place) -> None:
+def test_a_period_without_a_whole_window_is_refused_and_an_earlier_replay_stays(changing: Place) -> None:
+    earlier = changing.home / "replays" / "visits"
+    earlier.mkdir(parents=True)
+    (earlier / MARK).touch()
     code, said = changing.keepfit("replay", "visits", "--from", "2013-07-01", "--to", "2013-07-01")
     assert code == 2
     assert "There is no whole day from 2013-07-01 to 2013-07-01" in said
+    assert (earlier / MARK).exists()

@@ -1,19 +1,18 @@
 """Windows scored, labels taken in and predictions traced, as users do it: real commands, on both stores and databases."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from flows.scoring import score_window
+from flows.scoring import score
 from infra.artifacts.store import open_store
 from infra.registry.registry import Registry, open_registry
 from tests.flows.conftest import Place, Zygote
 from tests.flows.desk import open_desk
-from tests.flows.watched import make_visits, make_watched
+from tests.flows.watched import copy_place, make_visits, make_watched, train_watched
 from tests.tasks.release.waiting import own_workspace
 
 pytestmark = pytest.mark.engine
@@ -28,20 +27,12 @@ def open_place(place: Place) -> Registry:
 @pytest.fixture(scope="module")
 def trained(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place where visits@1 is champion; a test takes a copy."""
-    home = tmp_path_factory.mktemp("trained")
-    place = Place(zygote, home / "home")
-    place.home.mkdir()
-    make_watched(place, home / "projects")
-    assert place.answer("run", "visits")["status"] == "released"  # type: ignore[index]
-    return place
+    return train_watched(zygote, tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture
 def visits(trained: Place, tmp_path: Path) -> Place:
-    shutil.copytree(trained.home.parent, tmp_path, dirs_exist_ok=True)
-    place = Place(trained.zygote, tmp_path / "home")
-    place.environment["KEEPFIT_PROJECTS"] = str(tmp_path / "projects")
-    return place
+    return copy_place(trained, tmp_path)
 
 
 def folder_of(place: Place) -> Path:
@@ -252,6 +243,7 @@ def test_wrong_labels_are_refused_with_their_rows_and_nothing_is_kept(visits: Pl
 @pytest.mark.parametrize("blob", ["predictions_blob", "rows_blob"])
 def test_a_batch_whose_bytes_are_gone_is_listed_by_doctor_and_served_to_nobody(visits: Place, blob: str) -> None:
     visits.answer("score", "visits", "--window", DAY)
+    visits.answer("labels", "visits", "--window", DAY, "--as-of", NEXT_DAY)
     with open_place(visits) as registry:
         batch = registry.batch("visits", DAY)
     assert batch is not None
@@ -260,7 +252,8 @@ def test_a_batch_whose_bytes_are_gone_is_listed_by_doctor_and_served_to_nobody(v
     assert code == 1
     assert f"'batch {DAY}'" in said
     asks = [("score", "visits", "--window", DAY)]
-    asks += [("trace", f"visits/{DAY}/v7-1")] if blob == "predictions_blob" else []
+    if blob == "predictions_blob":
+        asks += [("trace", f"visits/{DAY}/v7-1"), ("labels", "visits", "--window", DAY)]
     for arguments in asks:
         code, said = visits.keepfit(*arguments)
         assert code == 1, said
@@ -301,8 +294,8 @@ def test_the_flow_does_what_the_command_does_and_says_it_on_its_page(
 ) -> None:
     with own_workspace(visits.home, monkeypatch), open_desk(prefect_url) as desk:
         monkeypatch.setenv("KEEPFIT_PROJECTS", visits.environment["KEEPFIT_PROJECTS"])
-        run = desk.client.create_flow_run(score_window, parameters={"project": "visits", "window": DAY})
-        state = desk.run(score_window, run)
+        run = desk.client.create_flow_run(score, parameters={"project": "visits", "window": DAY})
+        state = desk.run(score, run)
     assert (state.name, state.message) == (
         "Completed",
         f"visits/{DAY}: 40 rows scored by visits@1, 0 set aside.",

@@ -89,6 +89,15 @@ def test_blobs_lie_in_the_store_and_rows_in_the_database(stack, outcomes, monkey
     assert models <= stored
 
 
+def test_training_again_in_a_fresh_process_gives_the_same_models(stack, outcomes):
+    """A network and a classical model, trained on a worker; here without one."""
+    told = stack.keepfit("rerun", outcomes["imdb"]["version"], "--json")
+    assert told.returncode == 0, told.stdout + told.stderr
+    digests = json.loads(told.stdout)
+    assert set(digests["recorded"]) == {"network", "tfidf-logistic"}
+    assert digests["again"] == digests["recorded"]
+
+
 def test_schedules_make_runs(stack, outcomes):
     """The server's scheduler works on its own account: nothing else here would miss it."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -120,6 +121,26 @@ def test_a_run_that_lived_on_is_not_left_as_crashed(client: SyncPrefectClient, r
     flow_run, grant = begun(client, registry, Crashed(message="no heartbeat came through"))
     assert reconcile(client, registry) == ()  # it may crash yet
     registry.finish_run(grant, state="completed", outcome={"status": "held"})
+    reconcile(client, registry)
+    assert state_of(client, flow_run) == "COMPLETED"
+
+
+def test_of_the_crashed_runs_only_those_of_the_last_day_are_asked_for(
+    client: SyncPrefectClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def hear(reply: httpx.Response) -> None:
+        told.append(reply.read().decode())
+
+    flow_run, grant = begun(client, registry, Crashed(message="no heartbeat came through"))
+    registry.finish_run(grant, state="completed", outcome={"status": "held"})
+    monkeypatch.setitem(client._client.event_hooks, "response", [hear])
+    with monkeypatch.context() as later:
+        later.setattr(reconciling, "RECENT", timedelta(0))
+        assert reconcile(client, registry) == ()
+    assert told
+    assert str(flow_run) not in "".join(told), "the server sent what nobody wanted"
     reconcile(client, registry)
     assert state_of(client, flow_run) == "COMPLETED"
 

@@ -1,12 +1,13 @@
 """A light project that is watched: visits with an id and a time, scored day by day, whose labels come a day later."""
 
+import shutil
 from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
 import pandas as pd
 
-from tests.flows.conftest import Place
+from tests.flows.conftest import Place, Zygote
 
 SPEC = """\
     name: visits
@@ -85,3 +86,31 @@ def make_watched(place: Place, root: Path) -> Path:
     make_visits(400, "2013-07-01", 10, seed=7).to_csv(folder / "stream.csv", index=False)
     place.environment["KEEPFIT_PROJECTS"] = str(root)
     return folder
+
+
+def train_watched(zygote: Zygote, home: Path, *, rules: str = "", history: int = 600, stream: int = 400) -> Place:
+    """Return a place where visits@1 is champion and ten days of visits come in; tests take a `copy_place`.
+
+    Parameters
+    ----------
+    rules
+        Lines that go below `monitoring` in project.yaml.
+    history, stream
+        Visits in the thirty days of June and in the ten days of July.
+    """
+    place = Place(zygote, home / "home")
+    place.home.mkdir()
+    folder = make_watched(place, home / "projects")
+    (folder / "project.yaml").write_text((folder / "project.yaml").read_text() + rules)
+    make_visits(history, "2013-06-01", 30).to_csv(folder / "history.csv", index=False)
+    make_visits(stream, "2013-07-01", 10, seed=7).to_csv(folder / "stream.csv", index=False)
+    told = place.answer("run", "visits")
+    assert isinstance(told, dict)
+    assert told["status"] == "released"
+    return place
+
+
+def copy_place(trained: Place, folder: Path) -> Place:
+    """Return the same place with all that is in it, to change."""
+    shutil.copytree(trained.home.parent, folder, dirs_exist_ok=True)
+    return Place(trained.zygote, folder / "home", {"KEEPFIT_PROJECTS": str(folder / "projects")})

@@ -4,11 +4,13 @@ Importing takes seconds and a run under one: tests that need many runs, each in 
 One JSON request a line on standard input; one JSON reply a line on standard output. It has one thread when it forks.
 """
 
+import gc
 import importlib
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +46,41 @@ IMPORTED_ONCE = (
     "tasks.validation.labels",
 )
 
+SESSION_URL = os.environ.get("PREFECT_API_URL", "")
+
 
 def main() -> None:
-    for name in IMPORTED_ONCE:
+    for name in (*IMPORTED_ONCE, *sys.argv[1:]):
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a child that looks for garbage leaves these alone: it would copy every page of them
     # A fork copies one thread: a second one could hold a lock for ever in the child (and Python 3.12 warns of it).
     threads = len(os.listdir("/proc/self/task")) if Path("/proc/self/task").exists() else 1
     say({"ready": True, "threads": threads})
     for line in sys.stdin:
         request = json.loads(line)
+        if "answer" in request:
+            say(answer_in_fork(request["answer"]))
+            continue
         child = os.fork()
         if child == 0:
             run_child(request)
         _, status = os.waitpid(child, 0)
         say({"pid": child, "exit": os.waitstatus_to_exitcode(status)})
+
+
+def answer_in_fork(question: dict[str, Any]) -> dict[str, Any]:
+    """Return what models answer in a child, which never trained."""
+    hear, tell = os.pipe()
+    if (child := os.fork()) == 0:
+        with open(tell, "w", encoding="utf-8") as reply:
+            json.dump(_answer(**question), reply)
+        os._exit(0)
+    os.close(tell)
+    with open(hear, encoding="utf-8") as said:
+        reply = json.load(said)
+    os.waitpid(child, 0)
+    return dict(reply)
 
 
 def say(reply: dict[str, Any]) -> None:
@@ -74,6 +97,7 @@ def run_child(request: dict[str, Any]) -> None:
     with open(request["log"], "ab", buffering=0) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    use_the_sessions_server()
     if request["forked_scoring"]:
         fork_scoring()
     if request["operator_moves"]:
@@ -91,6 +115,20 @@ def run_child(request: dict[str, Any]) -> None:
     os._exit(code)
 
 
+def use_the_sessions_server() -> None:
+    """Start no server for a command that wants one of its own: Prefect is imported and stays with the session's."""
+    from flows.cli import server
+
+    class Session(server.GivenServer):
+        def __init__(self, _home: Path) -> None:
+            self.url = SESSION_URL
+
+        def stop(self) -> None:
+            """Leave it to the session."""
+
+    server.LocalServer = Session  # type: ignore[assignment,misc]
+
+
 def fork_scoring() -> None:
     """Let models answer in a fork of the zygote, which never trained, instead of in a new interpreter.
 
@@ -104,19 +142,31 @@ def fork_scoring() -> None:
         os.close(hear)
         with open(questions, encoding="utf-8") as lines, open(answers, "w", encoding="utf-8", buffering=1) as replies:
             for line in lines:
-                replies.write(json.dumps(_answer(line)) + "\n")
+                replies.write(json.dumps(_answer(**json.loads(line))) + "\n")
         os._exit(0)
     os.close(questions)
     os.close(answers)
     asking, hearing = open(ask, "w", encoding="utf-8", buffering=1), open(hear, encoding="utf-8")  # noqa: SIM115
+
+    def exchange(question: dict[str, Any]) -> dict[str, Any]:
+        asking.write(json.dumps(question) + "\n")
+        return json.loads(hearing.readline())
+
+    fresh.FreshProcess = answering_with(exchange)  # type: ignore[misc]
+
+
+def answering_with(exchange: Callable[[dict[str, Any]], dict[str, Any]]) -> type:
+    """Return a class in the place of `FreshProcess` whose questions a fork of the zygote answers."""
+    from tasks.scoring import fresh
 
     class Forked(fresh.FreshProcess):
         def __init__(self) -> None:
             """Start nothing."""
 
         def ask(self, request: fresh.Request) -> fresh.Reply:
-            asking.write(request.model_dump_json() + "\n")
-            reply = json.loads(hearing.readline())
+            # A replay works in another home than the one that the command came with.
+            here = {name: value for name, value in os.environ.items() if name.startswith("KEEPFIT_")}
+            reply = exchange({"request": request.model_dump_json(), "environment": here})
             if "error" in reply:
                 raise fresh.IntegrityError(reply["error"])
             return fresh.Reply.model_validate(reply)
@@ -124,7 +174,7 @@ def fork_scoring() -> None:
         def stop(self) -> None:
             """Leave it to the end of the command."""
 
-    fresh.FreshProcess = Forked  # type: ignore[misc]
+    return Forked
 
 
 def let_an_operator_promote(times: int) -> None:
@@ -146,15 +196,21 @@ def let_an_operator_promote(times: int) -> None:
     Registry.release = release_second  # type: ignore[method-assign,assignment]
 
 
-def _answer(line: str) -> dict[str, Any]:
+def _answer(request: str, environment: dict[str, str]) -> dict[str, Any]:
     from infra.errors import KeepfitError
     from tasks.scoring import fresh
 
+    for name in [name for name in os.environ if name.startswith("KEEPFIT_")]:
+        del os.environ[name]
+    os.environ.update(environment)
+    fresh.load_settings.cache_clear()
     settings = fresh.load_settings()
     try:
         with tempfile.TemporaryDirectory(prefix="keepfit-fresh-") as scratch:
             store = fresh.open_store(settings.store, settings.store_deadline_s)
-            return fresh.answer(fresh.Request.model_validate_json(line), store, Path(scratch)).model_dump(mode="json")
+            return fresh.answer(fresh.Request.model_validate_json(request), store, Path(scratch)).model_dump(
+                mode="json"
+            )
     except KeepfitError as error:
         return {"error": error.message}
 

@@ -64,6 +64,7 @@ def test_every_cell_counts(name):
     assert len(digests) == len({repr(value) for value in frame[name]})
 
 
+@pytest.mark.slow
 @given(NUMBERS, TEXTS)
 def test_equal_content_has_one_digest_whatever_holds_it(numbers, texts):
     rows = min(len(numbers), len(texts))
@@ -92,6 +93,7 @@ def test_the_size_of_blocks_does_not_show(numbers, block_rows):
         frames.BLOCK_ROWS = before
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab")), min_size=2, max_size=10))
 def test_the_order_of_rows_counts_and_that_of_columns_does_not(rows):
     frame = pd.DataFrame(rows, columns=["i", "t"])

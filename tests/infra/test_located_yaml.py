@@ -22,6 +22,7 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False,
 values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=6)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(texts, values), st.booleans())
 def test_what_was_written_is_read_back(data: dict[str, Any], flow: bool) -> None:
     written = yaml.safe_dump(data, allow_unicode=True, default_flow_style=flow)

@@ -206,6 +206,7 @@ def test_looking_for_a_function_does_not_run_the_module(tmp_path: Path) -> None:
 names = st.from_regex(r"[a-z]{1,6}", fullmatch=True)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(names, st.text(st.characters(codec="utf-8"), max_size=20), max_size=4))
 def test_the_code_digest_follows_names_and_contents_alone(
     tmp_path_factory: pytest.TempPathFactory, modules: dict[str, str]

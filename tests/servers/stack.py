@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from infra.stack.state import StackState, read_state
+from tests.servers.groups import stop_after_group
 
 __all__ = ["Stack", "stack"]
 
@@ -74,6 +75,11 @@ class Stack:
             env={**self._own_environment(), "PYTHONUNBUFFERED": "1", **environment},
         )
 
+    def remove(self) -> None:
+        """Stop it and delete its data; where that is done already, nothing."""
+        if read_state(self.home) is not None:
+            self.keepfit("down", "--delete-data")
+
     @staticmethod
     def command(*arguments: str) -> list[str]:
         """Return the command line of a keepfit command."""
@@ -81,14 +87,15 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack on free ports: one worker of cpu-pool, one of gpu-pool without a GPU, everything deployed."""
     folder = tmp_path_factory.mktemp("stack")
     projects = shutil.copytree(ROOT / "projects", folder / "projects", ignore=shutil.ignore_patterns("__pycache__"))
     stack = Stack(folder / "home", Path(projects))
+    stop_after_group(request.session, "stack", stack.remove)
     try:
         up = stack.keepfit("up", "--detach", "--new-ports", "--cpu-workers", "1", "--gpu-workers", "1")
         assert up.returncode == 0, up.stdout + up.stderr
         yield stack
     finally:
-        stack.keepfit("down", "--delete-data")
+        stack.remove()

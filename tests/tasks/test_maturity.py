@@ -48,6 +48,7 @@ def truths(joined: pd.DataFrame) -> dict[str, int]:
     return dict(zip(known["row_id"], known["truth"].astype(int), strict=True))
 
 
+@pytest.mark.slow
 @given(predictions, deliveries, HOURS, HOURS)
 def test_maturity_never_falls_as_time_goes_on(
     scored: pd.DataFrame, given: list[Delivery], one: int, other: int

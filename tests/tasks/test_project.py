@@ -202,6 +202,7 @@ def test_every_shipped_project_is_sound(located: LocatedYaml) -> None:
     assert parse_spec(located, located.path.parent.name).name == located.path.parent.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ALL, ids=IDS)
 def test_a_misspelt_key_is_refused_with_its_line_the_allowed_keys_and_the_nearest(data: dict[str, Any]) -> None:
     for where in keys_of(data):
@@ -233,6 +234,7 @@ def test_each_single_edit_of_each_key_is_answered_with_a_key_one_edit_away() -> 
 WRONG: dict[str, Any] = {"object": 5, "array": 5, "string": {"wrong": []}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ALL, ids=IDS)
 def test_a_wrong_type_anywhere_is_refused_at_its_place_by_us_and_by_the_schema(data: dict[str, Any]) -> None:
     for where, schema, _ in walk(data, build_schema()):

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from infra.errors import UsageError
 from tasks.windows import (
+    Length,
     following_window,
     length_of,
     parse_window,
@@ -85,3 +87,32 @@ def test_another_name_is_refused_with_what_is_expected(name, length, why):
 def test_a_time_without_a_zone_is_refused():
     with pytest.raises(UsageError, match="with its zone"):
         window_containing(datetime(2013, 7, 1, tzinfo=UTC).replace(tzinfo=None), "day")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "length", "many", "days"),
+    [
+        ("2011-12", "2012-03", "month", 4, {29, 31}),
+        ("2013-01", "2013-12", "month", 12, {28, 30, 31}),
+        ("2000-02", "2000-02", "month", 1, {29}),
+        ("2100-02", "2100-02", "month", 1, {28}),
+        ("2012-02-27", "2012-03-02", "day", 5, {1}),
+        ("2020-W52", "2021-W01", "week", 3, {7}),
+        ("2014-W52", "2015-W53", "week", 54, {7}),
+    ],
+    ids=["a leap year", "a plain year", "2000", "2100", "29 February", "a year of 53 weeks", "another one"],
+)
+def test_calendars_leave_no_gap(first: str, last: str, length: Length, many: int, days: set[int]) -> None:
+    start, end = parse_window(first).start, parse_window(last).end
+    windows = list(windows_between(start, end, length))
+    assert len(windows) == len({each.name for each in windows}) == many
+    assert {(each.end - each.start).days for each in windows} == days
+    assert sum((each.end - each.start for each in windows), timedelta()) == end - start
+
+
+@given(TIMES, LENGTHS, st.sampled_from(["America/New_York", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]))
+def test_no_clock_change_of_any_country_moves_a_window(moment: datetime, length: Length, zone: str) -> None:
+    window = window_containing(moment.astimezone(ZoneInfo(zone)), length)
+    assert window == window_containing(moment, length)
+    assert (window.end - window.start) % timedelta(days=1) == timedelta()
+    assert window.start.utcoffset() == window.end.utcoffset() == timedelta()

@@ -134,6 +134,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_both_ways_in_bounded_memory(under_test: StoreUnderTest, tmp_path: Path) -> None:
     source = tmp_path / "source"
     with source.open("wb") as file:

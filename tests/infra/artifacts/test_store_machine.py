@@ -99,6 +99,7 @@ def run(open_one: Callable[[Path], StoreUnderTest], examples: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_folder_answers_as_a_dictionary_would() -> None:
     run(folder_under_test, examples=30)
 

@@ -7,7 +7,7 @@ import pytest
 
 from infra.artifacts.reference import ArtifactRef
 from infra.errors import LeaseLost
-from infra.registry.reading import BLOB_PAGE
+from infra.registry.reading import PAGE
 from infra.registry.records import Holder
 from infra.registry.registry import Registry
 from infra.registry.runs import end_dead_run
@@ -62,7 +62,7 @@ def test_the_second_try_of_one_sweep_finds_the_run_that_the_first_ended(registry
 def test_which_blobs_are_known_is_one_question_however_many(registry: Registry) -> None:
     known = [reference(f"blob {number}") for number in range(3)]
     commit(registry, begin(registry), blobs=known)
-    unknown = [digest(f"orphan {number}") for number in range(BLOB_PAGE + 1)]
+    unknown = [digest(f"orphan {number}") for number in range(PAGE + 1)]
     assert registry.known_among([*unknown, *digests(known)]) == set(digests(known))
     assert registry.known_among([]) == frozenset()
 

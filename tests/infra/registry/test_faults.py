@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from infra.errors import RegistryError, RegistryUnavailable, SettingsError
+from infra.registry.engine import ATTEMPTS
 from infra.registry.registry import Registry, open_registry
 from tests.infra.registry.builders import begin, commit, digest, promote, register
 from tests.infra.registry.reply_eater import ReplyEater
@@ -297,3 +298,11 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
 def test_a_url_that_names_no_database_is_refused_with_the_shape_of_one(url: str) -> None:
     with pytest.raises(SettingsError, match=r"sqlite:////folder/registry\.db"):
         open_registry(url)
+
+
+def test_a_database_that_refuses_connections_is_asked_a_few_times_and_given_up_soon(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:1/db"):
+        open_registry("postgresql://me@127.0.0.1:1/db", patience_s=60)
+    assert [record.args[0] for record in caplog.records] == list(range(2, ATTEMPTS + 1))  # type: ignore[index]

@@ -63,3 +63,16 @@ def test_a_release_that_does_not_overrule_leaves_what_was_refused(registry: Regi
     assert registry.history("iris") == []
     registry.release(kind="promote", fencing=None, **move)  # type: ignore[arg-type]
     assert registry.champion("iris").version == 1
+
+
+def test_all_refusals_of_a_project_are_the_first_of_each_version(registry: Registry) -> None:
+    grant = begin(registry)
+    for key in ("one", "two", "three"):
+        register(registry, grant, key=key)
+    register(registry, begin(registry, "imdb"), key="one")
+    for number in (3, 1):
+        refuse(registry, number)
+    refuse(registry, project="imdb")
+    found = registry.refusals("iris")
+    assert found == {number: registry.refusal("iris", number) for number in (1, 3)}
+    assert registry.refusals("flights") == {}

@@ -45,6 +45,7 @@ def test_positive_is_better_whatever_the_metric_s_direction(name):
     assert seen.p_better <= 0.025 < seen.p_worse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["f1", "balanced_accuracy", "roc_auc", "log_loss"])
 def test_an_equal_model_is_seldom_called_better(name):
     for n in (30, 120):

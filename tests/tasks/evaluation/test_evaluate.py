@@ -110,6 +110,7 @@ SELECTION = [
 HISTORY = {"loss": [0.6, 0.4], "val_loss": [0.7, 0.6], "accuracy": [0.7, 0.8]}
 
 
+@pytest.mark.slow
 def test_all_pictures_are_drawn_and_alike_twice():
     spec, table = make_spec(evaluation=ALSO), draw_pair(0, 120)
     numbers = evaluated(table, spec)

@@ -177,6 +177,7 @@ def test_a_slice_on_which_the_candidate_fails_rejects_it():
     assert judged(table).decision == "REJECT"
 
 
+@pytest.mark.slow
 def test_many_harmless_slices_do_not_reject_by_luck():
     rejected = 0
     for seed in range(40):
@@ -317,6 +318,7 @@ def test_the_order_of_rows_never_changes_the_verdict(seed):
     assert [each.p_value for each in here.checks] == [each.p_value for each in there.checks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [30, 1_000])
 def test_an_equal_model_is_promoted_in_at_most_three_percent_of_trials(n):
     promoted = 0

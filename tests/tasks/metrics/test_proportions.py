@@ -65,6 +65,7 @@ def test_one_more_win_instead_of_a_loss_never_looks_worse(cells, margin):
     assert not_above_p(b + 1, c, n, -margin) <= not_above_p(b, c + 1, n, -margin) + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [30, 60])
 @pytest.mark.parametrize("margin", [0.01, 0.1])
 def test_the_exact_test_of_non_inferiority_keeps_its_level(n, margin):

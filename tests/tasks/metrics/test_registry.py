@@ -57,6 +57,7 @@ def classified(draw, k):
     return truth, Answers("candidate", "m", predicted, proba), rng.integers(1, 4, size=n).astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 4], ids=["binary", "four_classes"])
 @pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.uses != "values"])
 @given(data=st.data())

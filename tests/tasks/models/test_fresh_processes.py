@@ -12,6 +12,8 @@ from tasks.models.saving import save_model
 from tests.tasks.models.examples import mixed_rows
 from tests.tasks.models.fresh import CANDIDATES
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fresh processes")]
+
 
 class Twice(NamedTuple):
     """All candidates fitted in two fresh processes with different hash seeds.

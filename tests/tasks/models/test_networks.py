@@ -12,6 +12,8 @@ from tasks.models.saving import save_model
 from tests.tasks.models.examples import mixed_rows, mixed_spec, no_functions, number_rows, numbers_spec
 from tests.tasks.models.networks import load
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("networks")]
+
 
 def _network(function: str, **network):
     params = network.pop("params", {})

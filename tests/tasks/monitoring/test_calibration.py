@@ -15,6 +15,8 @@ from tasks.monitoring.drift import calibrate, decide_drift, draw_pseudo_windows
 from tasks.monitoring.summaries import MeasureCounts, ReferenceSummary, WindowSummary
 from tests.tasks.monitoring.builders import reference_of
 
+pytestmark = pytest.mark.slow
+
 WINDOWS = 300
 
 

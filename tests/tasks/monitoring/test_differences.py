@@ -91,6 +91,7 @@ def test_a_ks_distance_says_how_far_a_normal_was_moved(d):
     assert sd_of_shift(2 * stats.norm.cdf(d / 2) - 1) == pytest.approx(d)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shares", "n", "total"),
     [

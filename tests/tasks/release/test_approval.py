@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from sqlalchemy import event
 
 from infra.errors import Conflict, IntegrityError, UsageError
 from infra.registry.records import Fencing
@@ -15,6 +16,7 @@ from tasks.release.approval import (
     Settlement,
     approve_proposal,
     find_proposal,
+    find_refusals,
     find_settlement,
     find_waiting,
     propose,
@@ -140,6 +142,32 @@ def test_of_two_that_wait_only_one_can_go() -> None:
     approve_proposal(second, "The newer one", "ann")
     with pytest.raises(Conflict, match="demo@2"):
         approve_proposal(first, "This one too", "ann")
+
+
+def count_statements(work: Callable[[], object]) -> int:
+    """Return how many statements reached the database meanwhile."""
+    statements: list[str] = []
+    engine = open_workspace().registry._database.engine
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    work()
+    event.remove(engine, "before_cursor_execute", note)
+    return len(statements)
+
+
+def test_what_waits_and_what_was_refused_is_found_in_as_many_queries_for_five_versions_as_for_one() -> None:
+    looks = (lambda: find_waiting(PROJECT), lambda: find_refusals(PROJECT))
+    refuse_proposal(make_waiting("a"), "Not now", "ann")
+    with_one = [count_statements(look) for look in looks]
+    for letter in "bcde":
+        make_waiting(letter)
+    refuse_proposal(find_proposal("demo@3"), "Nor this", "bob")
+    assert [count_statements(look) for look in looks] == with_one
+    assert [one.number for one in find_waiting(PROJECT)] == [5, 4, 2]
+    assert {number: row.actor for number, row in find_refusals(PROJECT).items()} == {1: "ann", 3: "bob"}
 
 
 def test_what_was_approved_can_be_rolled_back_and_is_no_more_approved_by_the_same_form() -> None:

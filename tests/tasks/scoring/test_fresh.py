@@ -15,6 +15,8 @@ from tasks.models.saving import save_model
 from tasks.scoring.fresh import Contender, Request, answer, ask_fresh_process, standing_by
 from tests.tasks.models.examples import no_functions, number_rows, numbers_spec
 
+pytestmark = pytest.mark.slow
+
 CANDIDATES = {"nb": {"estimator": "sklearn.naive_bayes.GaussianNB"}}
 SPEC = numbers_spec(CANDIDATES)
 ROWS = number_rows(30, seed=3)

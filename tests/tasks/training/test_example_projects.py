@@ -16,6 +16,8 @@ from tasks.models.saving import save_model
 from tasks.preparation.splitting import split_rows
 from tasks.training.fitting import fit_project
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("networks")]
+
 
 def _open(project):
     spec = ProjectSpec.model_validate(yaml.safe_load(Path(f"projects/{project}/project.yaml").read_text()))

@@ -10,6 +10,8 @@ from tasks.training.fitting import fit_project
 from tests.tasks.models.examples import CLASSICAL, mixed_rows, mixed_spec, no_functions, number_rows, numbers_spec
 from tests.tasks.models.networks import load
 
+pytestmark = pytest.mark.xdist_group("networks")
+
 CANDIDATES = {name: CLASSICAL[name] for name in ("logistic", "bayes", "knn")}
 
 
@@ -58,6 +60,7 @@ def test_a_gpu_that_an_earlier_training_of_this_process_used_is_none_of_this_one
     assert (result.hardware.device, result.hardware.device_name, result.gpu) == ("cpu", "", GpuUse())
 
 
+@pytest.mark.slow
 def test_the_history_of_a_network_is_kept_and_its_libraries_recorded():
     network = {"network": {"build": "networks:dense", "epochs": 2, "validation_share": 0.2}}
     spec = numbers_spec(
@@ -90,6 +93,7 @@ def test_the_fitted_model_depends_on_the_training_rows_alone(tmp_path):
 NETWORK = {"network": {"build": "networks:dense", "epochs": 1}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "fallback", "note"),
     [

@@ -10,7 +10,8 @@ from hypothesis import given
 
 from infra.errors import ContractBroken, DataError, InsufficientData
 from tasks.contracts.project import ProjectSpec
-from tasks.validation.batches import examine_batch, exceeds
+from tasks.validation.batches import examine_batch
+from tasks.validation.shares import exceeds
 from tasks.windows import parse_window
 
 DAY = parse_window("2013-07-14")
@@ -143,6 +144,7 @@ def test_no_row_is_no_batch() -> None:
         examine_batch(make_rows(0), make_spec(), DAY)
 
 
+@pytest.mark.slow
 @given(st.permutations(range(12)), st.permutations(["visit", "at", "signal", "level", "kind"]))
 def test_the_same_rows_in_any_order_are_the_same_batch(order: list[int], names: list[str]) -> None:
     rows = set_cells(make_rows(12), "signal", "many", 11.0)
@@ -161,6 +163,7 @@ def test_times_as_text_and_as_times_are_the_same_batch_and_another_cell_is_anoth
 CELLS = st.sampled_from([None, "x", "many", 3, 2.5, float("inf"), float("nan"), True, "2013-07-14T03:00:00+00:00"])
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.fixed_dictionaries(dict.fromkeys(["visit", "signal", "level", "kind"], CELLS)), min_size=1, max_size=8)
 )

@@ -37,6 +37,7 @@ def read(cells, kind, **column):
     return [None if pd.isna(value) else value for value in part.values], part.unreadable.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TYPES)
 @given(cells=st.lists(CELLS, max_size=8))
 def test_whatever_comes_a_cell_is_missing_unreadable_or_of_its_type(kind, cells):

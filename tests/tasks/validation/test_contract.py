@@ -96,6 +96,7 @@ def test_a_row_id_that_occurs_twice_breaks_both_rows():
     assert outcome.quarantined["id"].tolist() == [39, 39]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "frame", "error", "message"),
     [
@@ -156,6 +157,7 @@ def test_the_order_of_columns_does_not_matter(order):
     assert list(outcome.accepted.columns) == list(COLUMNS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_added_is_warned_of_and_left_out_and_one_dropped_stops(name):
     added = validate_frame(make_rows().assign(**{f"{name}2": 1}), SPEC)
@@ -190,6 +192,7 @@ def test_a_name_composed_otherwise_is_another_name():
         validate_frame(frame, make_spec(columns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -225,6 +228,7 @@ CELLS = {
 }
 
 
+@pytest.mark.slow
 @given(rows=st.lists(st.fixed_dictionaries(CELLS), min_size=1, max_size=12))
 @slow
 def test_no_row_is_lost_and_both_counts_agree_whatever_comes(rows):

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tasks.validation import expectations
 from tasks.validation.expectations import Asked, find_rows, run_suite, strict_json
@@ -48,6 +49,7 @@ def test_json_has_no_word_for_nan():
     }
 
 
+@pytest.mark.slow
 def test_nothing_is_written_sent_or_shown(tmp_path):
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()

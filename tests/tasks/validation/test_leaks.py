@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_classification
 from sklearn.metrics import roc_auc_score
 
 from tasks.contracts.project import Column
@@ -121,3 +121,23 @@ def test_a_difference_of_two_numbers_that_say_little_alone_is_found():
 def test_a_column_that_a_person_vouches_for_does_not_tower():
     columns, y = noisy(2.0)
     assert find_towering(columns, y, vouched=["strong"]) == []
+
+
+def noise_beside(informative, *, others=16, seed=0):
+    """Return a set of scikit-learn's generator: a few numbers that say much, and pure noise."""
+    x, y = make_classification(
+        n_samples=1_000, n_features=informative + others, n_informative=informative, n_redundant=0, random_state=seed
+    )
+    return pd.DataFrame(x).add_prefix("x"), y
+
+
+def test_beside_pure_noise_a_good_feature_does_not_tower():
+    accused = sum(bool(find_towering(*noise_beside(2, seed=seed))) for seed in range(40))
+    assert accused <= 1
+
+
+def test_a_leak_among_numbers_that_say_something_is_found_whatever_noise_there_is_too():
+    columns, y = noisy(2.0)
+    rng = np.random.default_rng(5)
+    noise = {f"noise{i}": rng.normal(size=len(y)) for i in range(10)}
+    assert find_towering(columns.assign(**noise), y) == [("strong",)]
