@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from tasks.contracts.frozen import Contract
+from tasks.contracts.imbalance import Balance, Calibrate, Decision
 from tasks.contracts.preparation import Preparation
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
 from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, say_pattern
@@ -151,11 +152,19 @@ class Candidate(Contract):
         default_factory=dict, description="Arguments of the estimator or of the build function."
     )
     prepare: Preparation | None = Field(None, description="Instead of the project's `prepare`.")
+    balance: Balance = Field(Balance(), description="What is done about classes of different size.")
+    calibrate: Calibrate = Field(
+        "none",
+        description="What is made of an estimator's probabilities, learnt across five folds of the training rows: sigmoid, a "
+        "curve of two parameters (few rows); isotonic, any rising one (a thousand rows and more).",
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.estimator is None) == (self.network is None):
             raise ValueError("expected exactly one of estimator, network")
+        if self.network is not None and self.calibrate != "none":
+            raise ValueError("calibrate stands with `estimator`: five more trainings of a network are too dear")
         return self
 
 
@@ -281,6 +290,7 @@ class ProjectSpec(Contract):
     candidates: dict[Name, Candidate] = Field(
         min_length=1, description="The ways to make the model, by name; the simplest first."
     )
+    decision: Decision = Field(Decision(), description="From probabilities to the class that is answered.")
     selection: Selection = Field(Selection(), description="How one candidate is chosen, on training rows only.")
     evaluation: Evaluation = Field(Evaluation(), description="What is measured on the test rows.")
     gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
@@ -303,6 +313,9 @@ class ProjectSpec(Contract):
                 raise ValueError(
                     f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
                 )
+        networks = [name for name, one in self.candidates.items() if one.network]
+        if self.decision.threshold == "tuned" and networks:
+            raise ValueError(f"decision.threshold: tuned is for estimators; {', '.join(networks)}: networks")
         if self.monitoring and not (self.row_id and self.time):
             raise ValueError(
                 "monitoring: needs `row_id` and `time`, to join labels by the one and to cut windows by the other"

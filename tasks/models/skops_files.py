@@ -37,6 +37,7 @@ TRUSTED = (
     "tasks.models.cleaning.Fences",
     "tasks.models.cleaning.Ranks",
     "tasks.models.cleaning.TimeParts",
+    "tasks.models.deciding.Decided",
     "tasks.models.text.Tfidf",
     "tasks.models.text.Tokens",
 )
