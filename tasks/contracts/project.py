@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from tasks.contracts.frozen import Contract
+from tasks.contracts.imbalance import Balance, Calibrate, Decision
+from tasks.contracts.preparation import Preparation
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
 from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, say_pattern
 
@@ -115,53 +117,6 @@ class Split(Contract):
         return self
 
 
-class NumberPreparation(Contract):
-    """Columns of type number, integer and boolean."""
-
-    impute: Literal["none", "median", "mean", "zero"] = Field(
-        "median", description="What stands in for a missing number; none: for estimators that take missing values."
-    )
-    scale: Literal["none", "standard", "robust", "minmax"] = Field(
-        "none", description="standard: for distances and linear models; robust: with outliers; none: for trees."
-    )
-    missing_indicator: bool = Field(
-        False, description="Add a column that says where a number was missing: when its absence means something."
-    )
-
-
-class CategoryPreparation(Contract):
-    """Columns of type category."""
-
-    impute: Literal["none", "most_frequent", "missing"] = Field(
-        "missing", description="missing: a category of its own."
-    )
-    encode: Literal["one_hot", "ordinal"] = Field(
-        "one_hot", description="one_hot: a column a value; ordinal: one number, for trees with many values."
-    )
-    min_share: Share = Field(0.0, description="Rarer categories are put together as one.")
-
-
-class TextPreparation(Contract):
-    """Columns of type text."""
-
-    encode: Literal["tfidf", "tokens"] = Field(
-        "tfidf", description="tfidf: a sparse matrix for classical models; tokens: padded word numbers for a network."
-    )
-    vocabulary: Positive = Field(10_000, description="Number of words kept, by frequency in the training rows.")
-    length: Positive = Field(200, description="tokens: each text is cut or padded to this many words.")
-    ngrams: Annotated[int, Field(ge=1, le=5)] = Field(
-        1, description="tfidf: longest sequence of words that counts as one term."
-    )
-
-
-class Preparation(Contract):
-    """Imputation, scaling and encoding by type of column; always inside the estimator's pipeline."""
-
-    number: NumberPreparation = Field(NumberPreparation(), description="Columns of type number, integer and boolean.")
-    category: CategoryPreparation = Field(CategoryPreparation(), description="Columns of type category.")
-    text: TextPreparation = Field(TextPreparation(), description="Columns of type text.")
-
-
 class Network(Contract):
     """A Keras network and how it is trained."""
 
@@ -197,11 +152,19 @@ class Candidate(Contract):
         default_factory=dict, description="Arguments of the estimator or of the build function."
     )
     prepare: Preparation | None = Field(None, description="Instead of the project's `prepare`.")
+    balance: Balance = Field(Balance(), description="What is done about classes of different size.")
+    calibrate: Calibrate = Field(
+        "none",
+        description="What is made of an estimator's probabilities, learnt across five folds of the training rows: sigmoid, a "
+        "curve of two parameters (few rows); isotonic, any rising one (a thousand rows and more).",
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.estimator is None) == (self.network is None):
             raise ValueError("expected exactly one of estimator, network")
+        if self.network is not None and self.calibrate != "none":
+            raise ValueError("calibrate stands with `estimator`: five more trainings of a network are too dear")
         return self
 
 
@@ -323,10 +286,11 @@ class ProjectSpec(Contract):
     validation: Validation = Field(Validation(), description="What happens with rows that break the contract.")
     split: Split = Field(Split(), description="How rows become training and test rows, before anything is fitted.")
     training_rows: TrainingRows = Field(TrainingRows(), description="Which of the rows before the test rows train.")
-    prepare: Preparation = Field(Preparation(), description="Imputation, scaling and encoding by type of column.")
+    prepare: Preparation = Field(Preparation(), description="Cleaning and features by type of column.")
     candidates: dict[Name, Candidate] = Field(
         min_length=1, description="The ways to make the model, by name; the simplest first."
     )
+    decision: Decision = Field(Decision(), description="From probabilities to the class that is answered.")
     selection: Selection = Field(Selection(), description="How one candidate is chosen, on training rows only.")
     evaluation: Evaluation = Field(Evaluation(), description="What is measured on the test rows.")
     gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
@@ -349,6 +313,9 @@ class ProjectSpec(Contract):
                 raise ValueError(
                     f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
                 )
+        networks = [name for name, one in self.candidates.items() if one.network]
+        if self.decision.threshold == "tuned" and networks:
+            raise ValueError(f"decision.threshold: tuned is for estimators; {', '.join(networks)}: networks")
         if self.monitoring and not (self.row_id and self.time):
             raise ValueError(
                 "monitoring: needs `row_id` and `time`, to join labels by the one and to cut windows by the other"

@@ -26,33 +26,30 @@ class InputColumns:
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
     complete: bool = True
     """No number may be missing, so nothing is imputed."""
 
     @classmethod
     def of(cls, spec: ProjectSpec) -> "InputColumns":
         """Return the columns that the project's models see."""
-        if times := spec.features_of("datetime"):
-            raise SpecError(
-                f"{spec.name}: no model takes a date and time as it is, received {name_values(times)} as features.",
-                remedy="Mark the column `feature: false`, and give parts of it (hour, month) as columns of their own.",
-            )
         numbers = tuple(spec.features_of("number", "integer", "boolean"))
         return cls(
             numbers=numbers,
             categories=tuple(spec.features_of("category")),
             texts=tuple(spec.features_of("text")),
+            times=tuple(spec.features_of("datetime")),
             complete=all(spec.columns[name].null_share == 0 for name in numbers),
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.numbers, *self.categories, *self.texts)
+        return (*self.numbers, *self.categories, *self.texts, *self.times)
 
     @property
     def are_numbers(self) -> bool:
         """All numbers: the estimator gets a plain matrix."""
-        return not self.categories and not self.texts
+        return not (self.categories or self.texts or self.times)
 
     def read(self, frame: pd.DataFrame) -> Inputs:
         """Return the inputs: float64 of shape (n, k) where all are numbers, a frame of known dtypes otherwise.
@@ -74,6 +71,7 @@ class InputColumns:
         read: dict[str, Any] = {name: matrix[:, at] for at, name in enumerate(self.numbers)}
         read |= {name: _categories(frame[name]) for name in self.categories}
         read |= {name: _texts(frame[name]) for name in self.texts}
+        read |= {name: _times(frame[name]) for name in self.times}
         return pd.DataFrame(read)
 
     def require_rows(self, inputs: Inputs) -> None:
@@ -120,6 +118,13 @@ def _category(value: object) -> str:
 
 def _texts(column: pd.Series) -> Array:
     return column.astype(object).where(column.notna(), "").astype(str).to_numpy(dtype=object)
+
+
+def _times(column: pd.Series) -> pd.Series:
+    try:
+        return pd.to_datetime(column, utc=True).reset_index(drop=True)
+    except (TypeError, ValueError) as error:
+        raise ContractBroken(f"Expected dates and times in {column.name!r}: {error}") from error
 
 
 def read_target(frame: pd.DataFrame, spec: ProjectSpec) -> Array:

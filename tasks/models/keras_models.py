@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from infra.errors import SpecError, TrainingFailed
 from tasks.contracts.project import Network, ProjectSpec
+from tasks.models.balancing import balance_rows, weigh_rows
 from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.layers import require_known_layers
@@ -119,18 +120,19 @@ class KerasRecipe:
         keras = start_keras(compute.threads)
         device = choose_device(compute, project=self.spec.name)
         classes, numbers = np.unique(rows.target, return_inverse=True)
-        prepare = self._preparation()
-        fitted = rows.take(fit)
-        shown, weights = fitted.inputs, fitted.weights
-        inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown))
+        prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
+        fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
+        shown, weights = fitted.inputs, weigh_rows(fitted, balance)
+        inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, fitted.target))
         watched = None
         if held is not None:
             seen = rows.take(held).inputs
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
             network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
+            taught = (inputs, np.searchsorted(classes, fitted.target))
             history = train_network(
-                network, (inputs, numbers[fit]), weights, watched, self._network, on_epoch=on_epoch, where=self._where
+                network, taught, weights, watched, self._network, on_epoch=on_epoch, where=self._where
             )
         return KerasModel(self.columns, prepare, network, class_labels(classes), compute.threads, device, history)
 
@@ -150,7 +152,7 @@ class KerasRecipe:
         return self.spec.preparation_of(self.name).text.vocabulary
 
     def _preparation(self) -> Any:
-        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name))
+        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
         return Pipeline(steps) if steps else None
 
     def _build(self, keras: Any, shape: NetworkShape) -> Any:

@@ -1,55 +1,96 @@
-"""Imputation, scaling and encoding by type of column, as steps of the estimator's own pipeline."""
+"""Cleaning, imputation, scaling and encoding by type of column, as steps of the estimator's own pipeline."""
 
 from typing import Any
 
 from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, StandardScaler
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PowerTransformer,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
 
-from tasks.contracts.project import CategoryPreparation, NumberPreparation, Preparation, TextPreparation
+from tasks.contracts.preparation import CategoryPreparation, NumberPreparation, Preparation, TextPreparation
+from tasks.models.cleaning import BestColumns, Fences, Ranks, TimeParts
 from tasks.models.inputs import InputColumns
 from tasks.models.text import Tfidf, Tokens
 
 Step = tuple[str, Any]
 
 
-def preprocessing_steps(columns: InputColumns, preparation: Preparation) -> list[Step]:
+def preprocessing_steps(columns: InputColumns, preparation: Preparation, seed: int = 0) -> list[Step]:
     """Return the unfitted steps that come before the estimator; none where nothing is asked or needed.
 
     Numbers are imputed only where the contract lets them be missing (`null_share` above 0), so that complete
     numbers reach the estimator as they are.
+
+    Parameters
+    ----------
+    seed
+        Of what draws rows: target encoding across folds, the weighing of columns.
     """
-    numbers = _number_steps(columns, preparation.number)
+    steps = _column_steps(columns, preparation, seed)
+    select = preparation.select
+    if select.method != "none":
+        steps.append(("select", BestColumns(select.method, select.keep, seed)))
+    return steps
+
+
+def _column_steps(columns: InputColumns, preparation: Preparation, seed: int) -> list[Step]:
+    numbers = _number_steps(preparation.number, complete=columns.complete)
     if columns.are_numbers:
         return numbers
     parts: list[tuple[str, Any, Any]] = []
     if columns.numbers:
         parts.append(("number", Pipeline(numbers) if numbers else "passthrough", list(columns.numbers)))
     if columns.categories:
-        parts.append(("category", Pipeline(_category_steps(preparation.category)), list(columns.categories)))
+        parts.append(("category", Pipeline(_category_steps(preparation.category, seed)), list(columns.categories)))
     parts += [(f"text_{at}", _text_step(preparation.text), name) for at, name in enumerate(columns.texts)]
+    if columns.times:
+        parts.append(("time", Pipeline(_time_steps(preparation)), list(columns.times)))
     return [("columns", ColumnTransformer(parts))]
 
 
-def _number_steps(columns: InputColumns, preparation: NumberPreparation) -> list[Step]:
+def _number_steps(preparation: NumberPreparation, *, complete: bool) -> list[Step]:
     steps: list[Step] = []
-    if preparation.impute != "none" and not columns.complete:
-        strategy = {"zero": "constant"}.get(preparation.impute, preparation.impute)
-        imputer = SimpleImputer(
-            strategy=strategy,
-            fill_value=0.0,
-            add_indicator=preparation.missing_indicator,
-            keep_empty_features=True,
-        )
-        steps.append(("impute", imputer))
+    if preparation.outliers == "clip":
+        steps.append(("fences", Fences(preparation.fence)))
+    if not complete:
+        steps += _imputation(preparation)
+    if preparation.transform == "power":
+        steps.append(("transform", PowerTransformer()))
+    elif preparation.transform == "quantile":
+        steps.append(("transform", Ranks(output_distribution="normal", subsample=None)))
+    return [*steps, *_scaling(preparation)]
+
+
+def _imputation(preparation: NumberPreparation) -> list[Step]:
+    indicator = preparation.missing_indicator
+    if preparation.impute == "none":
+        return []
+    if preparation.impute == "nearest":
+        # Who is near must not depend on the units.
+        return [
+            ("near", StandardScaler()),
+            ("impute", KNNImputer(add_indicator=indicator, keep_empty_features=True)),
+        ]
+    strategy = {"zero": "constant"}.get(preparation.impute, preparation.impute)
+    imputer = SimpleImputer(strategy=strategy, fill_value=0.0, add_indicator=indicator, keep_empty_features=True)
+    return [("impute", imputer)]
+
+
+def _scaling(preparation: NumberPreparation) -> list[Step]:
     scalers = {"standard": StandardScaler, "robust": RobustScaler, "minmax": MinMaxScaler}
-    if preparation.scale != "none":
-        steps.append(("scale", scalers[preparation.scale]()))
-    return steps
+    return [] if preparation.scale == "none" else [("scale", scalers[preparation.scale]())]
 
 
-def _category_steps(preparation: CategoryPreparation) -> list[Step]:
+def _category_steps(preparation: CategoryPreparation, seed: int) -> list[Step]:
     rare = preparation.min_share or None
     steps: list[Step] = []
     if preparation.impute == "missing":
@@ -59,12 +100,25 @@ def _category_steps(preparation: CategoryPreparation) -> list[Step]:
     if preparation.encode == "one_hot":
         unknown = "infrequent_if_exist" if rare else "ignore"
         steps.append(("encode", OneHotEncoder(handle_unknown=unknown, min_frequency=rare, sparse_output=False)))
+    elif preparation.encode == "target":
+        steps.append(("encode", TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=seed))))
     else:
         encoder = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2, min_frequency=rare
         )
         steps.append(("encode", encoder))
     return steps
+
+
+def _time_steps(preparation: Preparation) -> list[Step]:
+    """Return the steps of times; what is missing of them is filled in as a missing number would be."""
+    parts = TimeParts(list(preparation.datetime.parts), preparation.datetime.cyclic)
+    filled = (
+        []
+        if preparation.number.impute == "none"
+        else [("impute", SimpleImputer(strategy="median", keep_empty_features=True))]
+    )
+    return [("parts", parts), *filled, *_scaling(preparation.number)]
 
 
 def _text_step(preparation: TextPreparation) -> Any:

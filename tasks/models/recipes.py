@@ -56,7 +56,9 @@ def threads_for(spec: ProjectSpec, rows: int) -> int:
     order, so another number of threads gives another digest.
     """
     columns = InputColumns.of(spec)
-    values = rows * (len(columns.numbers) + len(columns.categories) + len(columns.texts) * WORDS_A_TEXT)
+    values = rows * (
+        len(columns.numbers) + len(columns.categories) + len(columns.times) + len(columns.texts) * WORDS_A_TEXT
+    )
     return spec.compute.threads if values > SMALL_VALUES else 1
 
 

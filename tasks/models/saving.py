@@ -10,6 +10,7 @@ import numpy as np
 
 from tasks.models.archives import pack, unpack
 from tasks.models.digests import archive_digest
+from tasks.models.inputs import InputColumns
 from tasks.models.model import FittedModel
 from tasks.models.skops_files import dump_pipeline
 
@@ -33,7 +34,7 @@ def _members(model: Any) -> dict[str, bytes]:
     manifest = {
         "format": FORMAT,
         "backend": model.backend,
-        "columns": asdict(model.columns),
+        "columns": _describe(model.columns),
         "classes": list(model.classes),
     }
     if model.backend == "sklearn":
@@ -48,6 +49,12 @@ def _members(model: Any) -> dict[str, bytes]:
         np.save(buffer, np.asarray(weight), allow_pickle=False)
         members[f"weights/{at:05d}.npy"] = buffer.getvalue()
     return members
+
+
+def _describe(columns: InputColumns) -> dict[str, Any]:
+    """Return the columns by kind; without times where there are none, as before there were any: digests stay."""
+    described = asdict(columns)
+    return described if columns.times else {kind: names for kind, names in described.items() if kind != "times"}
 
 
 def _json(value: Any) -> bytes:

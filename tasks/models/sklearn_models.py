@@ -17,14 +17,22 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import has_fit_parameter
 
-from infra.errors import SpecError, TrainingFailed
-from tasks.contracts.project import ProjectSpec
+from infra.errors import InsufficientData, SpecError, TrainingFailed
+from tasks.contracts.project import Candidate, ProjectSpec
+from tasks.metrics.registry import find_positive
+from tasks.models.balancing import balance_rows, weigh_rows
+from tasks.models.deciding import Decided, apply_curves, find_decision_metric, learn_curves, tune_threshold
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.model import Array, Backend, ClassLabel, Floats, class_labels
+from tasks.models.partition import Positions, cross_validate
 from tasks.models.preprocessing import preprocessing_steps
 
 FORESTS = ("sklearn.ensemble._forest",)
 """Estimators that gain from `n_jobs`; the rest (KNN) lose more to starting workers than they win."""
+
+
+FOLDS = 5
+"""Parts of the training rows that calibration and the threshold are learnt across."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,16 @@ class SklearnRecipe:
 
     def fit(self, rows: Rows) -> SklearnModel:
         """Return the model fitted on these rows and nothing else."""
+        pipeline = self._fit_pipeline(rows)
+        decided = self._decide(pipeline, rows) if self._asks_for_more else pipeline
+        return SklearnModel(self.columns, decided)
+
+    def _fit_pipeline(self, rows: Rows) -> Any:
         pipeline = self.unfitted()
+        seen = balance_rows(rows, self._candidate.balance, self.spec.seed)
+        weights = weigh_rows(seen, self._candidate.balance)
         try:
-            weights = rows.weights
-            pipeline.fit(rows.inputs, rows.target, **({} if weights is None else {"model__sample_weight": weights}))
+            pipeline.fit(seen.inputs, seen.target, **({} if weights is None else {"model__sample_weight": weights}))
         except InvalidParameterError as error:
             raise SpecError(f"{self._where}.params: {error}") from error
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
@@ -88,11 +102,48 @@ class SklearnRecipe:
         if type(estimator).__module__ in FORESTS:
             # Threads that add up votes in any order would make answers differ in the last digit.
             estimator.set_params(n_jobs=None)
-        return SklearnModel(self.columns, pipeline)
+        return pipeline
+
+    @property
+    def _candidate(self) -> Candidate:
+        return self.spec.candidates[self.name]
+
+    @property
+    def _asks_for_more(self) -> bool:
+        return self._candidate.calibrate != "none" or self.spec.decision.threshold != "even"
+
+    def _decide(self, pipeline: Any, rows: Rows) -> Decided:
+        """Return the pipeline with what other pipelines, fitted on parts of the rows, answered on the other parts."""
+        classes, truth = np.unique(rows.target, return_inverse=True)
+        decision, positive = self.spec.decision, find_positive(self.spec.evaluation.positive, class_labels(classes))
+        tuned = decision.threshold == "tuned"
+        metric = find_decision_metric(decision, self.spec.evaluation.metric, len(classes)) if tuned else None
+        places, shares = self._answer_across_folds(rows, len(classes))
+        curves = learn_curves(truth[places], shares, self._candidate.calibrate)
+        threshold = None
+        if tuned:
+            share = apply_curves(shares, curves)[:, positive]
+            threshold = tune_threshold(truth[places], share, positive, metric, decision.costs)
+        return Decided(pipeline, curves, threshold, max(positive, 0))
+
+    def _answer_across_folds(self, rows: Rows, classes: int) -> tuple[Positions, Floats]:
+        """Return places of rows and the probabilities there, by pipelines that were not fitted on them."""
+        folds = cross_validate(rows.target, rows.by, self.spec.split, folds=FOLDS, repeats=1, seed=self.spec.seed)
+        parts = []
+        for fit, judge in folds:
+            fitted = self._fit_pipeline(rows.take(fit))
+            if len(fitted.classes_) < classes:
+                raise InsufficientData(
+                    f"{self._where}: expected all {classes} classes in each of {FOLDS} folds of the training rows to "
+                    "calibrate or to tune a threshold; one lacks one.",
+                    remedy="More rows are needed, or leave `calibrate` and `decision` out.",
+                )
+            parts.append(np.asarray(fitted.predict_proba(rows.take(judge).inputs), dtype=np.float64))
+        return np.concatenate([judge for _, judge in folds]), np.concatenate(parts)
 
     def unfitted(self) -> Any:
         """Return the pipeline before fitting."""
-        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name))
+        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
         return Pipeline([*steps, ("model", self._estimator())])
 
     @property
@@ -100,20 +151,37 @@ class SklearnRecipe:
         return f"{self.spec.name}: candidates.{self.name}"
 
     def _estimator(self) -> Any:
-        candidate = self.spec.candidates[self.name]
+        candidate = self._candidate
         kind = self._find(candidate.estimator or "")
-        if self.spec.training_rows.keep == "decay" and not has_fit_parameter(kind, "sample_weight"):
-            raise SpecError(
-                f"{self._where}.estimator: training_rows.keep 'decay' needs an estimator whose fit takes sample_weight; "
-                f"that of {kind.__name__} does not.",
-                remedy="Choose another estimator, or `keep: last` with the days that shall train.",
-            )
+        self._require_weights(kind)
         params = {**self._defaults(kind), **self._checked(kind, candidate.params)}
         estimator = kind(**params)
         if hasattr(estimator, "predict_proba"):
             return estimator
         # Every model of keepfit answers with probabilities: Platt's calibration where the estimator has none.
         return CalibratedClassifierCV(estimator, ensemble=False)
+
+    def _require_weights(self, kind: Any) -> None:
+        if has_fit_parameter(kind, "sample_weight"):
+            return
+        for asked, said, instead in (
+            (
+                self.spec.training_rows.keep == "decay",
+                "training_rows.keep 'decay'",
+                "`keep: last` with the days that shall train",
+            ),
+            (
+                self._candidate.balance.weights == "balanced",
+                "balance.weights 'balanced'",
+                "`balance: {resample: over}`",
+            ),
+        ):
+            if asked:
+                raise SpecError(
+                    f"{self._where}.estimator: {said} needs an estimator whose fit takes sample_weight; that of "
+                    f"{kind.__name__} does not.",
+                    remedy=f"Choose another estimator, or {instead}.",
+                )
 
     def _find(self, path: str) -> Any:
         module, _, name = path.rpartition(".")

@@ -61,13 +61,6 @@ def _check_columns(data: dict[str, Any]) -> Iterator[Problem]:
         kind, place = read_at(column, str, "type"), ("columns", name)
         if kind is not None and kind in _TYPES:
             yield from _check_fit(column, kind, place)
-        if (
-            kind == "datetime"
-            and column.get("feature") is not False
-            and name not in (data.get("time"), data.get("row_id"))
-        ):
-            said = "no model takes a date and time as it is: mark it `feature: false`, and give its parts as columns."
-            yield Problem((*place, "type"), said)
         low, high = column.get("min"), column.get("max")
         if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
             yield Problem((*place, "min"), f"expected at most max, which is {high}; received {low}.")

@@ -56,17 +56,26 @@ FULL: dict[str, Any] = {
     },
     "training_rows": {"keep": "last", "days": 90, "half_life_days": None},
     "prepare": {
-        "number": {"impute": "zero", "scale": "robust", "missing_indicator": True},
+        "number": {
+            "outliers": "clip", "fence": 1.5, "impute": "zero", "scale": "robust", "missing_indicator": True,
+            "transform": "power",
+        },
         "category": {"impute": "missing", "encode": "ordinal", "min_share": 0.01},
         "text": {"encode": "tokens", "vocabulary": 5, "length": 6, "ngrams": 1},
+        "datetime": {"parts": ["hour", "year"], "cyclic": True},
+        "select": {"method": "univariate", "keep": 7},
     },
     "candidates": {
-        "dummy": {"estimator": "sklearn.dummy.DummyClassifier", "params": {"strategy": "prior"}},
+        "dummy": {
+            "estimator": "sklearn.dummy.DummyClassifier", "params": {"strategy": "prior"},
+            "balance": {"weights": "none", "resample": "over"}, "calibrate": "sigmoid",
+        },
         "net": {
             "network": {"build": "network:build", "epochs": 1, "batch_size": 2, "validation_share": 0.5, "refit": False},
             "prepare": {"text": {"ngrams": 2}},
         },
     },
+    "decision": {"threshold": "even", "metric": None, "costs": None},
     "selection": {
         "method": "holdout", "folds": 3, "repeats": 2, "holdout_share": 0.3, "rule": "best", "also_test": ["net"],
     },
@@ -181,7 +190,9 @@ def test_every_key_there_is_stands_in_the_full_example() -> None:
             holder = next(node for path, node, _ in walk(FULL, build_schema()) if path == where[:-1])
             names = [name for name, part in definitions.items() if part is resolve(holder, definitions)]
             seen |= {(name, where[-1]) for name in names}
-    assert known - seen == {("Source", key) for key in ("function", "csv", "parquet")}
+    elsewhere = {("Source", key) for key in ("function", "csv", "parquet")}  # one of four
+    elsewhere |= {("Costs", key) for key in ("false_positive", "false_negative")}  # a tuned threshold, without networks
+    assert known - seen == elsewhere
 
 
 @pytest.mark.parametrize("data", [FULL, MINIMAL], ids=["full", "minimal"])
@@ -301,7 +312,11 @@ SENSE = [
     (("columns", "sold", "null_share"), 0.1, "columns.sold.null_share", "can neither train nor test"),
     (("columns", "sold", "type"), "text", "columns.sold.type", "the target's type is one of"),
     (("columns", "shop", "type"), "datetime", "columns.shop.allowed", "stands only with"),
-    (("time",), None, "columns.at.type", "no model takes a date and time as it is"),
+    (("candidates", "dummy", "balance", "weights"), "balanced", "candidates.dummy.balance", "do the same: choose one"),
+    (("candidates", "net", "calibrate"), "sigmoid", "candidates.net", "calibrate stands with `estimator`"),
+    (("decision", "metric"), "f1", "decision", "metric and costs stand with threshold tuned"),
+    (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net: networks"),
+    (("prepare", "category", "encode"), "target", "prepare.category", "min_share stands with encode one_hot or ordinal"),
     (("candidates", "net", "estimator"), "sklearn.x.Y", "candidates.net", "exactly one of estimator, network"),
     (("candidates", "dummy", "estimator"), "os.system", "candidates.dummy.estimator", "of a scikit-learn class"),
     (("candidates", "Bad Name"), {}, "candidates.Bad Name", "expected a name: a lower-case letter"),

@@ -72,7 +72,7 @@ def test_a_number_as_target_is_refused():
         read_target(pd.DataFrame({"a": [0.0], "y": [0.5]}), numbers_spec(KNN, columns=columns))
 
 
-def test_a_date_as_feature_is_refused():
+def test_a_time_is_read_in_utc_whatever_its_zone():
     columns = {"a": {"type": "datetime"}, "y": {"type": "integer"}}
-    with pytest.raises(SpecError, match="no model takes a date"):
-        InputColumns.of(numbers_spec(KNN, columns=columns))
+    read = InputColumns.of(numbers_spec(KNN, columns=columns)).read(pd.DataFrame({"a": ["2024-05-01T01:00+02:00"]}))
+    assert read["a"].tolist() == [pd.Timestamp("2024-04-30T23:00Z")]
