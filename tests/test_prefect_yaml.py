@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import yaml
 
 from flows.deploying.description import FILE, describe, find_neglected, find_rot, read_description
+from flows.events import BREAKER, RELEASE, WINDOW
+from flows.monitoring import WANTED
 from infra.errors import UsageError
 from infra.projects import list_projects
 from tasks.contracts.project import Compute, ProjectSpec, Schedule
@@ -42,6 +45,15 @@ def test_operators_always_find_a_slot() -> None:
     assert queues["operate"].limit is None
     assert queues["operate"].reserved
     assert all(queue.limit for name, queue in queues.items() if name != "operate")
+
+
+def test_of_our_events_an_automation_waits_for_the_wish_alone() -> None:
+    told = [f"{kind}.anything" for kind in (WINDOW, RELEASE, BREAKER)]
+    for automation in RAW["definitions"]["automations"]:
+        trigger = automation["trigger"]
+        waited_for = [*trigger["expect"], *trigger.get("after", [])]
+        assert not [event for event in told for pattern in waited_for if fnmatch(event, pattern)]
+    assert any(WANTED in automation["trigger"]["expect"] for automation in RAW["definitions"]["automations"])
 
 
 def deployment(raw: dict[str, Any], entrypoint: str, name: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ TAIL = 0.005
 GREY, BLUE = "#999999", "#0072B2"
 DOTS_PER_INCH = 100
 PANEL_WIDTH, PANEL_HEIGHT = 5.0, 2.7
-LONGEST_LABEL = 22
+LONGEST_LABEL, LONGEST_LINE = 22, 60
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -84,7 +84,7 @@ def draw_drift(report: DriftReport, held: Sequence[Held], window: str) -> bytes 
     for axes in places[len(panels) :]:
         axes.set_axis_off()
     handles, _ = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, [report.reference, window], loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    figure.legend(handles, [_cut(report.reference, LONGEST_LINE), window], loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return _png(figure)
 
 
@@ -176,9 +176,9 @@ def _draw_panel(axes: Any, panel: Panel, *, beside: str) -> None:
     change, bars = panel.change, panel.bars
     matters = "" if change.importance is None else f", importance {change.importance:.0%}"
     name = change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})"
-    axes.set_title(f"{name}{matters}", fontsize=10, fontweight="bold", loc="left", parse_math=False)
+    axes.set_title(f"{_cut(name, LONGEST_LINE)}{matters}", fontsize=10, fontweight="bold", loc="left", parse_math=False)
     if said := "; ".join(filter(None, [change.note, f"reference: {beside}" if beside else ""])):
-        axes.set_xlabel(said, fontsize=8, color="#444444", parse_math=False)
+        axes.set_xlabel(_cut(said, 2 * LONGEST_LINE), fontsize=8, color="#444444", parse_math=False)
     if bars.edges is not None:
         _draw_steps(axes, bars, bars.edges)
     elif bars.ordered:
@@ -217,8 +217,9 @@ def _draw_rows(axes: Any, bars: Bars) -> None:
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
 
 
-def _cut(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+def _cut(text: str, longest: int = LONGEST_LABEL) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def _png(figure: Any) -> bytes:

@@ -4,7 +4,6 @@ Both who asks Prefect's API and who looks at the UI need it; like the stack it i
 """
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,9 +24,6 @@ from tests.servers.stack import Stack
 __all__ = ["loop"]
 
 WINDOW = "2013-03"
-KEPT = 4
-"""Every so manieth flight is there: the months still differ, and training takes a few seconds."""
-
 FIRES, FIRST_S, APART_S = 2, 8, 25
 WITHIN_S = 400
 
@@ -55,10 +51,6 @@ def orchestrator(stack: Stack) -> Iterator[SyncPrefectClient]:
 @pytest.fixture(scope="session")
 def loop(stack: Stack) -> Loop:
     """Flights is trained on January and February, then March is watched by a schedule that fires twice; wait for the end."""
-    rows = stack.projects / "flights" / "data.py"
-    text, count = re.subn(r"(    return joined\[\[.*\]\])", rf"\1.iloc[::{KEPT}]", rows.read_text())
-    assert count == 1, rows
-    rows.write_text(text)
     trained = stack.keepfit("trigger", "flights", "--as-of", "2013-03-01", "--wait", "--json")
     assert trained.returncode == 0, trained.stdout + trained.stderr
     with orchestrator(stack) as client:
