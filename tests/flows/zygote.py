@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.flows.crowd import answer_at_once
+
 IMPORTED_ONCE = (
     "alembic.command",
     "alembic.config",
@@ -81,8 +83,14 @@ def main() -> None:
     say({"ready": True, "threads": threads})
     for line in sys.stdin:
         request = json.loads(line)
+<<<<<<< HEAD
         if "answer" in request:
             say(answer_in_fork(request["answer"]))
+=======
+        if "function" in request:
+            answer_at_once(request, fork_scoring)
+            say({})
+>>>>>>> loop-faults
             continue
         child = os.fork()
         if child == 0:
