@@ -83,14 +83,12 @@ def main() -> None:
     say({"ready": True, "threads": threads})
     for line in sys.stdin:
         request = json.loads(line)
-<<<<<<< HEAD
         if "answer" in request:
             say(answer_in_fork(request["answer"]))
-=======
+            continue
         if "function" in request:
             answer_at_once(request, fork_scoring)
             say({})
->>>>>>> loop-faults
             continue
         child = os.fork()
         if child == 0:
