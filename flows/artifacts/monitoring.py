@@ -39,7 +39,7 @@ def render_report(report: MonitorReport) -> Iterator[str]:
     yield f"# {report.status}: {report.project}/{report.window.name}"
     yield from (f"- {words(reason)}" for reason in report.reasons)
     yield ""
-    yield f"**Next:** {words(report.next_step)}"
+    yield f"**Next:** {words(report.next_step)}".replace("\\`", "`")  # commands
     yield ""
     aside = f", {report.quarantined_rows:,} rows set aside" if report.quarantined_rows else ""
     yield f"{report.scored_rows:,} rows scored by {report.champion}{aside}; as known on {report.as_of:%Y-%m-%d %H:%M} UTC."
@@ -69,7 +69,7 @@ def _render_changes(report: MonitorReport) -> Iterator[str]:
 def _line(change: Change) -> str:
     effect = f"{figure(change.effect)} {words(change.effect_name)}" if change.effect is not None else ""
     share = "" if change.importance is None else f"{change.importance:.0%}"
-    p = "" if change.p_adjusted is None else tell_p(change.p_adjusted)
+    p = "" if change.p_adjusted is None else words(tell_p(change.p_adjusted))
     name = words(change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})")
     named = f"▲ **{name}**" if change.drifted else name
     return f"| {named} | {effect} | {figure(change.threshold)} | {p} | {share} | {words(change.note)} |"

@@ -35,8 +35,8 @@ PANEL_WIDTH, PANEL_HEIGHT = 3.3, 2.2
 """Inches: the page gives a picture half its width, so two panels fill it with letters of the size of its own text."""
 
 LONGEST_LABEL, LONGEST_LINE = 14, 40
-WIDEST = 62
-"""Letters of a line below a panel; there are at most two."""
+WIDEST = 56
+"""Letters of a line below a panel; there are at most three or four."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -89,7 +89,14 @@ def draw_drift(report: DriftReport, held: Sequence[Held], window: str) -> bytes 
     for axes in places[len(panels) :]:
         axes.set_axis_off()
     handles, _ = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, [_cut(report.reference, LONGEST_LINE), window], loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    figure.legend(
+        handles,
+        [_cut(report.reference, LONGEST_LINE), window],
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+    )
     return _png(figure)
 
 
@@ -181,9 +188,11 @@ def _draw_panel(axes: Any, panel: Panel, *, beside: str) -> None:
     change, bars = panel.change, panel.bars
     matters = "" if change.importance is None else f", importance {change.importance:.0%}"
     name = change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})"
-    axes.set_title(f"{_cut(name, LONGEST_LINE)}{matters}", fontsize=8.5, fontweight="bold", loc="left", parse_math=False)
+    axes.set_title(
+        f"{_cut(name, LONGEST_LINE)}{matters}", fontsize=8.5, fontweight="bold", loc="left", parse_math=False
+    )
     if said := "; ".join(filter(None, [change.note, f"reference: {beside}" if beside else ""])):
-        axes.set_xlabel(textwrap.fill(_cut(said, 2 * WIDEST), WIDEST), fontsize=7, color="#444444", parse_math=False)
+        axes.set_xlabel(textwrap.fill(_cut(said, 3 * WIDEST), WIDEST), fontsize=7, color="#444444", parse_math=False)
     if bars.edges is not None:
         _draw_steps(axes, bars, bars.edges)
     elif bars.ordered:
