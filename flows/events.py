@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventIDFilter, EventOccurredFilter
+from prefect.runtime import flow_run
 
 from flows.artifacts.publishing import has_page, publishing
 from flows.brakes import LOOP
@@ -142,7 +143,12 @@ def _emit(news: News) -> None:
 
 def _relate_run(run_id: str) -> list[dict[str, str]]:
     """Return the flow run that the news belongs to; the one that tells it Prefect adds by itself."""
-    flow_run = open_workspace().registry.run(run_id).parameters.get(FLOW_RUN)
-    if not isinstance(flow_run, str):
+    run = open_workspace().registry.run(run_id)
+    made_by = run.parameters.get(FLOW_RUN)
+    if not isinstance(made_by, str) or made_by == flow_run.id:
         return []
-    return [{"prefect.resource.id": f"prefect.flow-run.{flow_run}", "prefect.resource.role": "flow-run"}]
+    named = {
+        "prefect.resource.id": f"prefect.flow-run.{made_by}",
+        "prefect.resource.name": f"{run.project}: {run.trigger_kind}",
+    }
+    return [{**named, "prefect.resource.role": "flow-run"}]

@@ -9,7 +9,7 @@ from flows.artifacts.publishing import artifact_key, figure, has_page, publishin
 from infra.artifacts.reference import LONGEST_LINK
 from infra.workspace import open_workspace
 from tasks.contracts.monitoring import Change, MonitorReport
-from tasks.monitoring.ranking import rank_changes
+from tasks.monitoring.ranking import rank_changes, tell_p
 
 
 def publish_monitoring(report: MonitorReport) -> None:
@@ -39,16 +39,14 @@ def render_report(report: MonitorReport) -> Iterator[str]:
     yield f"# {report.status}: {report.project}/{report.window.name}"
     yield from (f"- {words(reason)}" for reason in report.reasons)
     yield ""
-    yield f"**Next:** {words(report.next_step)}"
+    yield f"**Next:** {words(report.next_step)}".replace("\\`", "`")  # commands
     yield ""
     aside = f", {report.quarantined_rows:,} rows set aside" if report.quarantined_rows else ""
     yield f"{report.scored_rows:,} rows scored by {report.champion}{aside}; as known on {report.as_of:%Y-%m-%d %H:%M} UTC."
-    if report.performance is not None:
-        yield ""
-        yield f"**Figures:** {words(report.performance.reason)}"
     if report.drift is not None:
         yield ""
-        yield f"**Drift** against {words(report.drift.reference)}: {words(report.drift.reason)}"
+        yield f"Held against {words(report.drift.reference)}. ▲ marks a change that is significant and large; in a column "
+        yield "that the champion hardly looks at it raises no alarm."
 
 
 def _render_picture(report: MonitorReport) -> Iterator[str]:
@@ -71,7 +69,7 @@ def _render_changes(report: MonitorReport) -> Iterator[str]:
 def _line(change: Change) -> str:
     effect = f"{figure(change.effect)} {words(change.effect_name)}" if change.effect is not None else ""
     share = "" if change.importance is None else f"{change.importance:.0%}"
-    p = "" if change.p_adjusted is None else f"{change.p_adjusted:.2g}"
+    p = "" if change.p_adjusted is None else words(tell_p(change.p_adjusted))
     name = words(change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})")
     named = f"▲ **{name}**" if change.drifted else name
     return f"| {named} | {effect} | {figure(change.threshold)} | {p} | {share} | {words(change.note)} |"

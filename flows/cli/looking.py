@@ -174,7 +174,7 @@ def _print_windows(reports: Sequence[WindowReportRow]) -> None:
         alarm = {True: "alarm", False: "", None: "not to be told"}[row.alarm]
         version = f"{row.project}@{row.version}" if row.version else ""
         reasons = row.evidence.get("reasons")
-        why = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
+        why = " ".join(map(str, reasons)) if isinstance(reasons, list) else ""
         rows.append((row.window, row.status, alarm, version, f"{row.as_of:%Y-%m-%d %H:%M}", why))
     console.print(rows_table(("window", "status", "", "champion", "as of (UTC)", "why"), rows))
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flows.cli.progress import showing_progress
-from flows.cli.render import console, rows_table
+from flows.cli.render import console, rows_table, save_report
 from flows.cli.server import naming_silent_server, prefect_server
 from infra.actor import actor_name
 from infra.errors import UsageError
@@ -19,7 +19,7 @@ from infra.settings import load_settings
 from infra.workspace import make_home, open_workspace
 from tasks.contracts.monitoring import Change, DriftReport, MonitorReport
 from tasks.contracts.replay import Replay, ReplayedWindow
-from tasks.monitoring.ranking import rank_changes
+from tasks.monitoring.ranking import rank_changes, tell_p
 from tasks.project import load_project
 
 STYLES = {"FINE": "green", "WATCH": "yellow", "RETRAIN": "red", "BROKEN DATA": "red", "UNKNOWN": "yellow"}
@@ -67,6 +67,9 @@ def print_report(report: MonitorReport) -> None:
         console.print(f"  {reason}", soft_wrap=True)
     if report.drift is not None and report.drift.changes:
         _print_changes(report.drift)
+    if report.page is not None:
+        page = save_report(f"{report.project}-{report.window.name}", open_workspace().store.read(report.page))
+        console.print(f"  report    {page}   distributions beside the reference, on a sample", soft_wrap=True)
     console.print(f"  next      {report.next_step}", soft_wrap=True)
 
 
@@ -84,7 +87,8 @@ def _row(change: Change) -> tuple[str, ...]:
 
     name = change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})"
     effect = number(change.effect, ".3f") + (f" {change.effect_name}" if change.effect is not None else "")
-    figures = (effect, number(change.threshold, ".3f"), number(change.p_adjusted, ".2g"))
+    p = "" if change.p_adjusted is None else tell_p(change.p_adjusted)
+    figures = (effect, number(change.threshold, ".3f"), p)
     return (name, "▲" if change.drifted else "", *figures, number(change.importance, ".0%"), change.note)
 
 

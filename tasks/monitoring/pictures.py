@@ -5,6 +5,7 @@ Colours are those of Okabe & Ito (2008), told apart with any colour vision.
 
 import io
 import re
+import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -21,17 +22,21 @@ from tasks.monitoring.summaries import MeasureCounts, ReferenceMeasure
 MOST_PANELS = 6
 COLUMNS = 2
 MOST_BARS = 9
-MOST_PLACES = 24
-"""Values that follow each other, such as hours, are shown all, in their order; with more distinct ones a number has bins."""
+MOST_PLACES = 12
+"""A number with more distinct values has bins. Hours and the like are shown all, in their order."""
 
 BINS = 24
 TAIL = 0.005
 """A number's outermost bars hold this share of the reference's rows on either side, and whatever lies beyond."""
 
 GREY, BLUE = "#999999", "#0072B2"
-DOTS_PER_INCH = 100
-PANEL_WIDTH, PANEL_HEIGHT = 5.0, 2.7
-LONGEST_LABEL, LONGEST_LINE = 22, 60
+DOTS_PER_INCH = 160
+PANEL_WIDTH, PANEL_HEIGHT = 3.3, 2.2
+"""Inches: the page gives a picture half its width, so two panels fill it with letters of the size of its own text."""
+
+LONGEST_LABEL, LONGEST_LINE = 14, 40
+WIDEST = 56
+"""Letters of a line below a panel; there are at most three or four."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -84,7 +89,14 @@ def draw_drift(report: DriftReport, held: Sequence[Held], window: str) -> bytes 
     for axes in places[len(panels) :]:
         axes.set_axis_off()
     handles, _ = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, [_cut(report.reference, LONGEST_LINE), window], loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    figure.legend(
+        handles,
+        [_cut(report.reference, LONGEST_LINE), window],
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+    )
     return _png(figure)
 
 
@@ -176,16 +188,18 @@ def _draw_panel(axes: Any, panel: Panel, *, beside: str) -> None:
     change, bars = panel.change, panel.bars
     matters = "" if change.importance is None else f", importance {change.importance:.0%}"
     name = change.name if change.aspect == "feature" else f"{change.name} ({change.aspect})"
-    axes.set_title(f"{_cut(name, LONGEST_LINE)}{matters}", fontsize=10, fontweight="bold", loc="left", parse_math=False)
+    axes.set_title(
+        f"{_cut(name, LONGEST_LINE)}{matters}", fontsize=8.5, fontweight="bold", loc="left", parse_math=False
+    )
     if said := "; ".join(filter(None, [change.note, f"reference: {beside}" if beside else ""])):
-        axes.set_xlabel(_cut(said, 2 * LONGEST_LINE), fontsize=8, color="#444444", parse_math=False)
+        axes.set_xlabel(textwrap.fill(_cut(said, 3 * WIDEST), WIDEST), fontsize=7, color="#444444", parse_math=False)
     if bars.edges is not None:
         _draw_steps(axes, bars, bars.edges)
     elif bars.ordered:
         _draw_columns(axes, bars)
     else:
         _draw_rows(axes, bars)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -203,7 +217,7 @@ def _draw_columns(axes: Any, bars: Bars) -> None:
     places = np.arange(len(bars.labels))
     axes.bar(places - 0.2, bars.reference, 0.4, color=GREY, alpha=0.8, label="reference")
     axes.bar(places + 0.2, bars.window, 0.4, color=BLUE, label="window")
-    step = -(-len(places) // 12)
+    step = -(-len(places) // 8)
     axes.set_xticks(places[::step], [_cut(label) for label in bars.labels[::step]], parse_math=False)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
 

@@ -134,6 +134,14 @@ class Window:
         self.main.locator("a[href*='/artifacts/artifact/']").first.click()
         return self.main.get_by_role("tabpanel", name="Artifact", exact=True)
 
+    def open_feed(self, kind: str) -> None:
+        """Open the event feed, and let it show one kind of events."""
+        self.open_section("Event Feed")
+        self.main.get_by_role("button", name="Filter by event type").click()
+        self.page.get_by_role("option", name=kind, exact=True).click()
+        self.page.keyboard.press("Escape")
+        expect(self.main.get_by_role("button", name="Filter by event type")).to_have_text(kind)
+
     def open_decision(self) -> None:
         """Open the form of the suspended run on the screen."""
         self.main.get_by_role("button", name="Open menu").first.click()

@@ -3,18 +3,20 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prefect import flow
 
-from flows.artifacts import validation, verdict
+from flows.artifacts import monitoring, validation, verdict
 from flows.artifacts.publishing import artifact_key
 from flows.artifacts.validation import REFUSED, publish_refused_data, publish_validation
 from infra.registry.holder import describe_process
 from infra.workspace import open_workspace
 from tasks.contracts.data import Check
 from tasks.contracts.evaluation import GateCheck
+from tasks.contracts.monitoring import Change, DriftReport, MonitorReport, Window
 from tests.flows.desk import Desk, open_desk
 from tests.tasks.release.builders import make_manifest, make_verdict
 from tests.tasks.release.waiting import own_workspace
@@ -63,6 +65,54 @@ def test_words_of_the_data_stay_in_their_cell() -> None:
 
 def test_a_key_is_one_that_prefect_takes() -> None:
     assert artifact_key("my_shop-2", "verdict") == "my-shop-2-verdict"
+
+
+def test_the_page_of_a_window_shows_what_drifted_first_and_keeps_every_word_in_its_cell() -> None:
+    quiet, loud = (
+        Change(
+            name=name,
+            aspect="feature",
+            type="number",
+            test="ks",
+            effect=0.2,
+            threshold=0.05,
+            p_adjusted=1e-9,
+            drifted=moved,
+            note=HOSTILE,
+        )
+        for name, moved in (("quiet", False), (HOSTILE, True))
+    )
+    drift = DriftReport(
+        reference=HOSTILE,
+        reference_digest="a" * 64,
+        window_rows=9,
+        changes=(quiet, loud),
+        drifted=(HOSTILE,),
+        alarm=True,
+        reason=HOSTILE,
+        false_alarm_rate=0.01,
+    )
+    start = datetime(2013, 3, 1, tzinfo=UTC)
+    report = MonitorReport(
+        project="iris",
+        window=Window(name="2013-03", start=start, end=start),
+        as_of=start,
+        champion="iris@1",
+        status="RETRAIN",
+        reasons=(HOSTILE,),
+        next_step="Do `keepfit run iris`.",
+        scored_rows=9,
+        quarantined_rows=0,
+        drift=drift,
+        performance=None,
+    )
+    lines = [*monitoring.render_report(report), *monitoring._render_changes(report)]
+    rows = [[part.strip() for part in row] for row in table_of(lines)]
+    assert [row[0].startswith("▲") for row in rows[2:]] == [True, False]
+    assert {len(row) for row in rows} == {6}
+    assert rows[2][3] == "&lt;0.0001"
+    assert "**Next:** Do `keepfit run iris`." in lines
+    assert not any("<img" in line or "\n" in line for line in lines)
 
 
 @pytest.fixture

@@ -85,6 +85,6 @@ def wait_for_runs(client: SyncPrefectClient, deployment: str, count: int) -> lis
         runs = client.read_flow_runs(deployment_filter=mine)
         ended = [run for run in runs if run.state is not None and run.state.is_final()]
         if len(ended) >= count:
-            return sorted(ended, key=lambda run: str(run.created))
+            return sorted(ended, key=lambda run: str(run.expected_start_time))
         assert time.monotonic() < give_up, (deployment, [(run.name, run.state) for run in runs])
         time.sleep(1)

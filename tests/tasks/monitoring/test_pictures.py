@@ -44,7 +44,12 @@ def decide(held: Held) -> DriftReport:
 
 
 def test_people_read_first_what_drifted_and_then_what_nearly_did():
-    changes = (change("a", drifted=False, effect=0.02), change("b"), change("c", drifted=False, effect=0.04), change("d", effect=0.9))
+    changes = (
+        change("a", drifted=False, effect=0.02),
+        change("b"),
+        change("c", drifted=False, effect=0.04),
+        change("d", effect=0.9),
+    )
     assert [each.name for each in rank_changes(report_of(*changes))] == ["d", "b", "c", "a"]
 
 
@@ -132,7 +137,10 @@ def test_any_names_and_values_are_drawn_within_bounds_and_twice_the_same():
     def rows(n: int, moved: float) -> pd.DataFrame:
         words = [*NASTY, *(["new"] if moved else [])]
         return pd.DataFrame(
-            {name: rng.normal(moved, 1, n) if kind == "number" else rng.choice(words, n) for name, kind in types.items()}
+            {
+                name: rng.normal(moved, 1, n) if kind == "number" else rng.choice(words, n)
+                for name, kind in types.items()
+            }
         )
 
     held = held_of(rows(2_000, 0), rows(800, 2), types)
