@@ -70,6 +70,12 @@ def check_labels(raw_labels: pd.DataFrame, spec: ProjectSpec) -> CheckedLabels:
     )
 
 
+def nothing_yet() -> CheckedLabels:
+    """Return a delivery of no label."""
+    empty = pd.Series([], dtype="str")
+    return CheckedLabels(labels=pd.DataFrame({ROW_ID: empty, TRUTH: empty}), without_truth=0, repeated=0)
+
+
 def _require_columns(raw_labels: pd.DataFrame, spec: ProjectSpec, row_id: str) -> None:
     missing = [name for name in (row_id, spec.target) if name not in raw_labels.columns]
     if missing:
