@@ -18,7 +18,7 @@ from benchmarks.drift.speed import measure
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 LARGEST_FOR_OTHERS = 1_000_000
-EVIDENTLY_S = 6.0
+EVIDENTLY_S = 5.0
 AIM_S = {100_000: 0.5, 1_000_000: 3.0, 10_000_000: 30.0}
 AIM_MB = 1_000
 """On two cores."""
@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--share", type=float, default=1.0, help="share of the windows of each scenario")
-    parser.add_argument("--limit", type=float, default=45.0, help="seconds for each other way at each size")
+    parser.add_argument("--limit", type=float, default=40.0, help="seconds for each other way at each size")
     parser.add_argument("--only", choices=["calibration", "speed"], help="one half")
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES, help="sizes of the other half")
     chosen = parser.parse_args()
