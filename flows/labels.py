@@ -146,7 +146,7 @@ def _join(
 
     registry = open_workspace().registry
     named = [index.ids for _, index in index_deliveries(registry.label_deliveries(project, as_of))]
-    known = np.unique(np.concatenate(named)) if named else np.zeros(0, dtype=np.uint64)
+    known = np.sort(np.concatenate(named)) if named else np.zeros(0, dtype=np.uint64)
     ids = number_ids(labels[ROW_ID])
     missing, windows = np.ones(len(ids), dtype=bool), []
     for batch, index in index_batches(registry.batches(project)):

@@ -3,8 +3,11 @@
 import hashlib
 import logging
 import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from infra.workspace import open_workspace
 
@@ -12,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 SEAL = 65
 """The file's first line: the SHA-256 of the rest, so that a torn or changed file is noticed."""
+
+UNUSED_S = 90 * 86_400
+"""What nobody asked for so long is removed: the reference of a window that was judged is seldom needed again."""
 
 
 def remember(folder: str, key: Sequence[str], make: Callable[[], bytes]) -> bytes:
@@ -34,18 +40,30 @@ def remember(folder: str, key: Sequence[str], make: Callable[[], bytes]) -> byte
     except OSError:
         content = b""
     if content[:SEAL] == _seal(content[SEAL:]):
+        with suppress(OSError):
+            os.utime(path)
         return content[SEAL:]
     value = make()
-    beside = path.with_name(f".{name}.{os.getpid()}")
+    beside = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         beside.write_bytes(_seal(value) + value)
         os.replace(beside, path)
+        if name.startswith("0"):  # one write in sixteen looks round
+            _forget_unused(path.parent)
     except OSError as error:
         logger.warning("%s cannot be kept in %s: %s", name[:12], path.parent, error.strerror)
         with suppress(OSError):
             beside.unlink()
     return value
+
+
+def _forget_unused(folder: Path) -> None:
+    """Remove what nobody asked for in a long time, leftovers of dead writers included."""
+    for file in folder.iterdir():
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > UNUSED_S:
+                file.unlink()
 
 
 def _seal(value: bytes) -> bytes:

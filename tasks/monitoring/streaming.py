@@ -57,9 +57,8 @@ def sample_rows(path: Path, columns: Sequence[str], rows: int, seed: int) -> pa.
     """Return so many rows of the file, each set of them as likely as any other, in the order of the file."""
     file = open_rows(path, columns)
     total = file.metadata.num_rows
-    chosen = np.arange(total)
-    if total > rows:
-        chosen = np.sort(np.random.default_rng(seed).choice(total, rows, replace=False))
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(total, rows, replace=False)) if total > rows else np.arange(total)
     parts, start = [], 0
     for batch in stream_rows(file, columns):
         low, high = np.searchsorted(chosen, [start, start + len(batch)])

@@ -144,6 +144,19 @@ def test_bad_rows_are_set_aside_with_their_reasons_and_told_when_traced(visits: 
     assert "was set aside and has no prediction: signal: not a number" in said
 
 
+def test_an_expectation_of_the_project_s_own_is_put_to_the_rows_of_a_window(visits: Place) -> None:
+    spec = folder_of(visits) / "project.yaml"
+    asked = "{expectation: expect_column_values_to_be_between, arguments: {column: signal, max_value: 10}}"
+    spec.write_text(
+        spec.read_text().replace("quarantine_share: 0.05", f"quarantine_share: 0.05, expectations: [{asked}]")
+    )
+    change_stream(visits, "signal", 50.0, slice(0, 0))
+    scored = visits.answer("score", "visits", "--window", DAY)
+    assert isinstance(scored, dict)
+    assert (scored["rows"], scored["quarantined_rows"]) == (39, 1)
+    assert scored["reasons"] == {"breaks expect_column_values_to_be_between": 1}
+
+
 def test_a_broken_column_sets_the_batch_aside_whole_and_the_mended_rows_take_its_place(visits: Place) -> None:
     path = folder_of(visits) / "stream.csv"
     sound = path.read_text()

@@ -1,5 +1,6 @@
 """What was computed once is found again, and never believed when it is torn."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,3 +54,18 @@ def test_where_nothing_can_be_kept_the_value_is_returned_and_somebody_told(
     (home / "cache").write_text("a file, not a folder")
     assert remember("x", ["a"], Maker(b"value")) == b"value"
     assert "cannot be kept" in caplog.text
+
+
+def test_what_nobody_asked_for_in_a_long_time_is_removed(home: Path) -> None:
+    for key in ("asked for", "forgotten"):
+        remember("x", [key], Maker(b"value"))
+    kept = set((home / "cache" / "x").iterdir())
+    for file in kept:
+        os.utime(file, (0, 0))
+    again = Maker(b"value")
+    remember("x", ["asked for"], again)
+    for number in range(100):
+        remember("x", [str(number)], Maker(b"value"))
+    assert len(kept & set((home / "cache" / "x").iterdir())) == 1
+    remember("x", ["asked for"], again)
+    assert again.asked == 0

@@ -33,6 +33,6 @@ def test_by_numbers_as_many_rows_have_matured_as_by_joining_their_labels(
     scored: pd.DataFrame, given: list[Delivery], hours: int
 ) -> None:
     named = [index_rows(one.labels).ids for one in given if one.known_at <= at(hours)]
-    known = np.unique(np.concatenate(named)) if named else np.zeros(0, dtype=np.uint64)
+    known = np.sort(np.concatenate(named)) if named else np.zeros(0, dtype=np.uint64)
     found = count_rows(index_rows(scored), known, at(hours), DELAY)
     assert found == count_matured(join_labels(scored, given, at(hours), DELAY))
