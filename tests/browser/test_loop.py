@@ -19,11 +19,11 @@ def test_the_page_of_a_watched_window_shows_verdict_plots_and_every_column(loop:
     window.expect_state("Completed")
     page = window.open_history("flights-monitoring")
     expect(page.get_by_role("heading", name=f"RETRAIN: flights/{WINDOW}")).to_be_visible()
+    window.keep_picture("monitoring", height=1500)
     window.see(page.get_by_role("img", name="What drifted"))
     rows = page.get_by_role("row")
     expect(rows.nth(1)).to_have_text(re.compile(r"▲.*KS distance"))
     expect(rows.filter(has_text="carrier")).to_have_count(1)
-    window.keep_picture("monitoring", height=1500)
 
 
 def test_the_link_to_the_distributions_opens_evidently_s_report(window: Window) -> None:
