@@ -76,7 +76,7 @@ def monitor(
     """Watch the model in use on one window: its data, its drift, its figures on matured labels; one verdict.
 
     FINE, WATCH, RETRAIN, BROKEN DATA or UNKNOWN, each with its reasons and the next step. Without --window: the newest that
-    has ended. On a server with the automations of prefect.yaml, RETRAIN starts the retraining by itself.
+    has ended, and the earlier ones whose labels have all come due since. On a server with the automations of prefect.yaml, RETRAIN starts the retraining by itself.
     """
     from flows.cli.monitoring import monitor_window
 

@@ -1,5 +1,6 @@
 """A past period lived through again: the loop retrains where the world changed, and twice it decides the same."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,32 @@ def test_a_period_without_a_whole_window_is_refused_and_an_earlier_replay_stays(
     assert code == 2
     assert "There is no whole day from 2013-07-01 to 2013-07-01" in said
     assert (earlier / MARK).exists()
+
+
+@pytest.fixture
+def turning_back(changing: Place) -> Place:
+    """Visits whose label is turned round on two days alone: what was trained on these is wrong on the next."""
+    folder = Path(changing.environment["KEEPFIT_PROJECTS"]) / "visits"
+    spec = (folder / "project.yaml").read_text().replace("delay_days: 1,", "delay_days: 0.1,")
+    (folder / "project.yaml").write_text(spec)
+    data = (folder / "data.py").read_text()
+    (folder / "data.py").write_text(data.replace("pd.Timedelta(days=1)", "pd.Timedelta(days=0.1)"))
+    days = [make_visits(6_000, "2013-06-28", 5), make_visits(2_400, "2013-07-03", 2, seed=7, sharpness=-2.0)]
+    days.append(make_visits(3_600, "2013-07-05", 3, seed=8))
+    for name in ("history.csv", "stream.csv"):
+        pd.concat(days, ignore_index=True).to_csv(folder / name, index=False)
+    return changing
+
+
+def test_a_replay_shows_the_release_that_was_taken_back_in_its_table_its_sum_and_its_picture(
+    turning_back: Place,
+) -> None:
+    picture = turning_back.home / "picture.png"
+    period = ("--from", "2013-07-02", "--to", "2013-07-07", "--picture", str(picture))
+    code, said = turning_back.keepfit("replay", "visits", *period)
+    assert code == 0, said
+    (line,) = [line for line in said.splitlines() if "is taken back" in line and line.startswith("2013-")]
+    undone, back = re.findall(r"visits@\d", line)[-2:]
+    assert f"{undone} is taken back, {back} again" in line
+    assert f"taken back 1 ({undone})" in said
+    assert picture.read_bytes().startswith(b"\x89PNG")
