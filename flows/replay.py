@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flows.batches import score_batch
 from flows.monitoring import monitor, trigger_of
 from flows.retraining import retrain
-from flows.watching import find_due, find_windows
+from flows.watching import find_due
 from infra.errors import UsageError
 from infra.workspace import open_workspace
 from tasks.contracts.models import ModelRef
@@ -25,6 +25,7 @@ from tasks.contracts.runs import Trigger
 from tasks.ingestion.windows import read_labels
 from tasks.project import LoadedProject, load_project
 from tasks.release.stored import find_champion_version, find_version
+from tasks.windows import find_windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def replay(project: str, start: datetime, end: datetime, tell: Callable[[Replaye
         has a champion already.
     """
     loaded = load_project(open_workspace().settings.projects, project)
-    windows = find_windows(loaded, start, end)
+    windows = find_windows(loaded.spec, start, end)
     if open_workspace().registry.champion(project).seq:
         raise UsageError(f"{project}: a replay begins without a champion, here is one.")
     retrain(project=project, as_of=windows[0].start, trigger=Trigger(why="the first model of a replay"))
@@ -109,7 +110,7 @@ def _act(reports: Sequence[MonitorReport]) -> tuple[str, RunOutcome | None]:
         return "", None
     state = retrain(project=report.project, as_of=report.as_of, trigger=trigger_of(report), return_state=True)
     if state.name != "Completed":  # held back by a brake
-        return str(state.message).partition("\n")[0].removeprefix(f"{report.project}: "), None
+        return str(state.message).partition("\n")[0].removeprefix(f"{report.project}: ").partition(": ")[0], None
     outcome = RunOutcome.model_validate(state.result())
     late = "" if report is reports[-1] else f"labels of {report.window.name}: "
     return f"{late}{outcome.decision} {outcome.version or 'nothing new'}", outcome

@@ -16,7 +16,7 @@ from flows.labels import deliver_labels, label_delay
 from flows.references import Reference, find_reference, name_truth
 from infra.actor import actor_name
 from infra.artifacts.reference import ArtifactRef
-from infra.errors import DataError, KeepfitError, SpecError, UsageError
+from infra.errors import DataError, KeepfitError, SpecError
 from infra.faults import reach
 from infra.registry.records import BatchRow, WindowReportRow
 from infra.workspace import open_workspace
@@ -26,7 +26,7 @@ from tasks.contracts.project import ProjectSpec
 from tasks.contracts.upkeep import Monitoring
 from tasks.project import LoadedProject, load_project
 from tasks.release.stored import StoredVersion, find_version
-from tasks.windows import parse_window, previous_window, window_containing, windows_between
+from tasks.windows import parse_window, previous_window, window_containing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,26 +134,6 @@ def _open(project: str, window: str, as_of: datetime | None) -> Watched:
     moment = as_of or datetime.now(UTC)
     newest = previous_window(window_containing(moment, rules.window))
     return Watched(loaded, rules, parse_window(window, rules.window) if window else newest, moment)
-
-
-def find_windows(project: LoadedProject, start: datetime, end: datetime) -> list[Window]:
-    """Return the windows from `start` up to `end` that can be lived through again.
-
-    Raises
-    ------
-    UsageError
-        The project is not watched or names no functions for rows and labels, or there is no whole window.
-    """
-    rules = project.spec.monitoring
-    if rules is None or rules.rows is None or rules.labels.function is None:
-        raise UsageError(
-            f"{project.spec.name}: a replay needs monitoring.rows and monitoring.labels.function: the past must be readable.",
-            remedy="projects/flights shows both.",
-        )
-    found = list(windows_between(start, end, rules.window))
-    if not found:
-        raise UsageError(f"There is no whole {rules.window} from {start:%Y-%m-%d} to {end:%Y-%m-%d}.")
-    return found
 
 
 def _find_or_score(watched: Watched) -> BatchRow:

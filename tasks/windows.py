@@ -7,6 +7,7 @@ from typing import Literal
 
 from infra.errors import UsageError
 from tasks.contracts.monitoring import Window
+from tasks.contracts.project import ProjectSpec
 
 Length = Literal["day", "week", "month"]
 _DAY = timedelta(days=1)
@@ -116,6 +117,26 @@ def windows_between(start: datetime, end: datetime, length: Length) -> Iterator[
     while window.end <= end:
         yield window
         window = following_window(window)
+
+
+def find_windows(spec: ProjectSpec, start: datetime, end: datetime) -> list[Window]:
+    """Return the project's windows from `start` up to `end`, which can be lived through again.
+
+    Raises
+    ------
+    UsageError
+        The project is not watched or names no functions for rows and labels, or there is no whole window.
+    """
+    rules = spec.monitoring
+    if rules is None or rules.rows is None or rules.labels.function is None:
+        raise UsageError(
+            f"{spec.name}: a replay needs monitoring.rows and monitoring.labels.function: the past must be readable.",
+            remedy="projects/flights shows both.",
+        )
+    found = list(windows_between(start, end, rules.window))
+    if not found:
+        raise UsageError(f"There is no whole {rules.window} from {start:%Y-%m-%d} to {end:%Y-%m-%d}.")
+    return found
 
 
 def _read_time(form: str) -> Callable[[str], datetime]:

@@ -21,6 +21,7 @@ from tasks.contracts.monitoring import Change, DriftReport, MonitorReport
 from tasks.contracts.replay import Replay, ReplayedWindow
 from tasks.monitoring.ranking import rank_changes, tell_p
 from tasks.project import load_project
+from tasks.windows import find_windows
 
 STYLES = {"FINE": "green", "WATCH": "yellow", "RETRAIN": "red", "BROKEN DATA": "red", "UNKNOWN": "yellow"}
 SHOWN_CHANGES = 12
@@ -100,11 +101,9 @@ def replay_project(project: str, start: datetime, end: datetime, picture: Path, 
     UsageError
         As `flows.replay.replay`; or the picture cannot be written there.
     """
-    from flows.watching import find_windows
-
     settings = load_settings()
     loaded = load_project(settings.projects, project)
-    find_windows(loaded, start, end)  # before an earlier replay is removed and a server started
+    find_windows(loaded.spec, start, end)  # before an earlier replay is removed and a server started
     if not picture.parent.is_dir():
         raise UsageError(f"--picture: expected a place in a folder that is there, {picture.parent} is none.")
     _enter_own_home(settings.home.resolve() / "replays" / project)

@@ -34,12 +34,13 @@ def draw_timeline(replay: Replay) -> bytes:
     low, high = min(every), max(every)
     room = (high - low) * 0.12 or 0.01
     alarms = [place for place, window in enumerate(seen) if window.status == "RETRAIN"]
+    axes.set_ylim(low - 2 * room, high + 2 * room)
     axes.plot(alarms, [low - room] * len(alarms), "v", color=RED, markersize=9, label="alarm", linestyle="none")
     for place, window in enumerate(seen):
         if window.released:  # in force from the window's end on
             axes.axvline(place + 0.5, color=GREEN, linewidth=1.2)
             new = window.action.rpartition("@")[2]
-            axes.text(place + 0.53, high + room * 0.4, f"@{new}", color=GREEN, fontsize=9)
+            axes.text(place + 0.53, high + room, f"@{new}", color=GREEN, fontsize=9, va="center")
         if window.taken_back:
             axes.axvline(place + 0.5, color=RED, linewidth=1.2, linestyle="--")
             axes.text(place + 0.53, low - room, f"@{window.taken_back.rpartition('@')[2]} ×", color=RED, fontsize=9)

@@ -1,11 +1,16 @@
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 from urllib.request import proxy_bypass
 
 import pytest
 
 from flows.cli import server
 from infra.settings import load_settings
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +43,26 @@ def test_the_home_is_its_owners_alone_whoever_makes_it_first(monkeypatch, tmp_pa
     with server.prefect_server():
         pass
     assert stat.S_IMODE((tmp_path / "models").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "monitoring.monitor_window('flights', '2013-03', None, as_json=True)",
+        "monitoring.replay_project('flights', datetime(2013, 3, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC), "
+        "Path('picture.png'), as_json=True)",
+    ],
+    ids=["monitor", "replay"],
+)
+def test_prefect_is_imported_only_once_it_was_told_where_it_is_and_to_be_quiet(command, tmp_path):
+    lines = (
+        "import sys",
+        "from datetime import UTC, datetime",
+        "from pathlib import Path",
+        "from flows.cli import monitoring",
+        "monitoring.prefect_server = lambda: sys.exit(3 if 'prefect' in sys.modules else 7)",
+        command,
+    )
+    environment = {**os.environ, "KEEPFIT_HOME": str(tmp_path), "KEEPFIT_PROJECTS": str(ROOT / "projects")}
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False, cwd=ROOT, env=environment)
+    assert ended.returncode == 7
