@@ -45,10 +45,12 @@ def test_alarms_of_several_windows_at_once_start_one_run_and_the_others_are_held
     calls = [(window, later, kind) for kind in ("drift", "performance") for window in ("2013-07", "2013-08")]
     ended = crowd.call(place, retrain_by_alarm, *calls, *calls)
     with open_registry(place.database) as registry:
-        (run,) = (run for run in registry.runs("table") if run.state == "completed")
+        runs = registry.runs("table")
+        assert [run.state for run in runs].count("completed") == 1
         assert registry.champion("table").seq == 1
     assert not [state for state in ended if state["type"] == "FAILED"], ended
     assert [state["name"] for state in ended].count("Completed") == 1
     held = [state["message"] for state in ended if state["name"] == "HeldBack"]
     assert held, "the other windows' alarms met a run in flight, or its cooldown"
-    assert all(run.run_id in said or "the cooldown is" in said for said in held)
+    # The run in flight may be one that is being held back itself.
+    assert all("the cooldown is" in said or any(run.run_id in said for run in runs) for said in held)

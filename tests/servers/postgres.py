@@ -23,6 +23,8 @@ USER = "keepfit"
 PASSWORD = "canary-9f1c-postgres"
 START_TIMEOUT_S = 60
 FAST = ("fsync=off", "full_page_writes=off", "unix_socket_directories=", "listen_addresses=127.0.0.1")
+ENOUGH = ("max_connections=200",)
+"""As many as infra/stack/postgres.py lets in."""
 
 
 class PostgresServer:
@@ -60,7 +62,7 @@ class PostgresServer:
         subprocess.run(command, check=True, capture_output=True, **self._as_account())
 
     def start(self) -> None:
-        settings = [part for setting in FAST for part in ("-c", setting)]
+        settings = [part for setting in (*FAST, *ENOUGH) for part in ("-c", setting)]
         command = [str(self.programs / "bin/postgres"), "-D", str(self.data), "-p", str(self.port), *settings]
         with self.log.open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, **self._as_account())
