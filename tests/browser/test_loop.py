@@ -36,7 +36,7 @@ def test_the_link_to_the_distributions_opens_evidently_s_report(window: Window) 
 
 def test_the_event_feed_tells_of_window_wish_and_release_and_leads_to_their_runs(window: Window) -> None:
     window.page.goto(window.ui)
-    window.open_feed("keepfit.*")
+    window.open_feed("keepfit.*", "flights@2 is the champion")
     feed = window.main.get_by_role("listitem").filter(has_text="keepfit.")
     window.keep_picture("feed", height=1600)
     for event, what, run in (

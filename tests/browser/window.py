@@ -1,6 +1,7 @@
 """A browser window with the Prefect UI, and the few things that an operator does there."""
 
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ SIZE: ViewportSize = {"width": 1280, "height": 900}
 ELSEWHERE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
 RUN_MS = 180_000
 """A run has been given a worker, has done its work and has ended."""
+
+FEED_S = 120
 
 LOOKS = 5
 LOOK_MS = 5_000
@@ -134,13 +137,26 @@ class Window:
         self.main.locator("a[href*='/artifacts/artifact/']").first.click()
         return self.main.get_by_role("tabpanel", name="Artifact", exact=True)
 
-    def open_feed(self, kind: str) -> None:
-        """Open the event feed, and let it show one kind of events."""
+    def open_feed(self, kind: str, news: str) -> None:
+        """Open the event feed, let it show one kind of events, and look again until it shows the news.
+
+        The feed ends where the minute that runs began.
+        """
+        give_up = time.monotonic() + FEED_S
+        self._open_feed(kind)
+        while not self.main.get_by_text(news).first.is_visible():
+            assert time.monotonic() < give_up, news
+            self.page.wait_for_timeout(LOOK_MS)
+            self.page.goto(self.ui)
+            self._open_feed(kind)
+
+    def _open_feed(self, kind: str) -> None:
         self.open_section("Event Feed")
         self.main.get_by_role("button", name="Filter by event type").click()
         self.page.get_by_role("option", name=kind, exact=True).click()
         self.page.keyboard.press("Escape")
         expect(self.main.get_by_role("button", name="Filter by event type")).to_have_text(kind)
+        expect(self.main.get_by_role("listitem").filter(has_text=kind.rstrip("*")).first).to_be_visible()
 
     def open_decision(self) -> None:
         """Open the form of the suspended run on the screen."""

@@ -17,6 +17,7 @@ from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentU
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import RRuleSchedule
+from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tests.servers.stack import Stack
@@ -26,6 +27,8 @@ __all__ = ["loop"]
 WINDOW = "2013-03"
 FIRES, FIRST_S, APART_S = 2, 8, 25
 WITHIN_S = 400
+NEWS = "flights@2 is the champion"
+KEPT_WITHIN_S = 60
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def loop(stack: Stack) -> Loop:
         schedule(client)
         watched = wait_for_runs(client, "monitor/flights", FIRES)
         retrained = [run for run in wait_for_runs(client, "retrain/flights", FIRES + 1) if by_alarm(run)]
+        wait_for_release(client)
     return Loop(json.loads(trained.stdout[trained.stdout.index("{") :]), watched, retrained)
 
 
@@ -71,6 +75,18 @@ def schedule(client: SyncPrefectClient) -> None:
     )
     deployment = client.read_deployment_by_name("monitor/flights")
     client.update_deployment(deployment.id, DeploymentUpdate(schedules=[fires]))
+
+
+def wait_for_release(client: SyncPrefectClient) -> None:
+    """Wait until the feed shows the release: the server keeps events some seconds after it took them."""
+    releases = EventNameFilter(name=["keepfit.release.promoted"])
+    give_up = time.monotonic() + KEPT_WITHIN_S
+    while True:
+        feed = client.read_events(EventFilter(event=releases), limit=50)  # a filter looks back from when it is made
+        if NEWS in {event.resource.name for event in feed.events}:
+            return
+        assert time.monotonic() < give_up, NEWS
+        time.sleep(1)
 
 
 def by_alarm(run: FlowRun) -> bool:

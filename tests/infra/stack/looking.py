@@ -38,7 +38,11 @@ def find_listeners(state: StackState) -> set[Listener]:
 
 
 def _listeners_of(process: psutil.Process, name: str) -> Iterator[Listener]:
-    for each in process.net_connections("all"):
+    try:
+        connections = process.net_connections("all")
+    except psutil.NoSuchProcess:  # a flow run that ended meanwhile
+        return
+    for each in connections:
         if each.family == socket.AF_UNIX:
             if each.laddr:
                 yield Listener(name, "", 0, str(each.laddr))
