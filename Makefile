@@ -50,7 +50,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 lock:  ## resolve requirements.lock anew (no download addresses in it)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
-	  --extra examples --extra stack --extra dev pyproject.toml -o requirements.lock
+	  --extra examples --extra stack --extra onnx --extra dev pyproject.toml -o requirements.lock
 	@{ head -n 4 infra/deploy/requirements-gpu.lock; $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --no-emit-index-url --generate-hashes --no-annotate --no-header -c requirements.lock --extra gpu pyproject.toml \
 	  | awk '/^[a-z]/ {on = /^nvidia-/} on'; } > .venv/gpu.lock && mv .venv/gpu.lock infra/deploy/requirements-gpu.lock
