@@ -49,13 +49,26 @@ class Source(Contract):
         return self
 
 
-ColumnType = Literal["number", "integer", "boolean", "category", "text", "datetime"]
+ColumnType = Literal["number", "integer", "boolean", "category", "text", "datetime", "image"]
+
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+
+
+class ImageSize(Contract):
+    """What a model sees of a picture: others are scaled to it."""
+
+    height: Pixels = Field(description="Rows of pixels.")
+    width: Pixels = Field(description="Columns of pixels.")
+    channels: Literal[1, 3] = Field(3, description="1: shades of grey; 3: red, green and blue.")
 
 
 class Column(Contract):
     """The contract of one column."""
 
-    type: ColumnType = Field(description="What the values are; category: one of a few values, text: words.")
+    type: ColumnType = Field(
+        description="What the values are; category: one of a few values, text: words, image: a picture as the bytes of a PNG "
+        "or JPEG file."
+    )
     meaning: str = Field("", description="What the column says, in words.")
     unit: str = Field("", description="Unit of a number.")
     min: float | None = Field(None, description="Smallest allowed value, inclusive (number, integer).")
@@ -64,12 +77,18 @@ class Column(Contract):
     null_share: Share = Field(0.0, description="Largest allowed share of missing values.")
     unique: bool = Field(False, description="No value may occur twice.")
     max_length: Positive | None = Field(None, description="Longest allowed text, in characters.")
+    size: ImageSize | None = Field(None, description="image: the size at which a model sees the pictures.")
     feature: bool = Field(True, description="False: kept, checked and sliced on, but never shown to a model.")
     known: Literal["before"] | None = Field(
         None,
         description="before: a person vouches that the value is known before the target, however well it predicts it or "
         "is mended later; the leak guard then lets it pass.",
     )
+
+    @property
+    def is_quotable(self) -> bool:
+        """Whether messages may show its values: what people wrote is theirs, and a picture's bytes say nothing."""
+        return self.type not in ("text", "image")
 
 
 class Expectation(Contract):
@@ -322,6 +341,11 @@ class ProjectSpec(Contract):
             )
         if self.training_rows.keep != "all" and not self.time:
             raise ValueError("training_rows: needs `time`, the column that says when a row happened")
+        images = self.features_of("image")
+        if images and len(self.features) > 1:
+            raise ValueError(
+                f"{images[0]}: a model that sees a picture sees nothing else; mark the other columns `feature: false`"
+            )
         if not self.features:
             raise ValueError("no feature is left: every column is the target, an id or marked `feature: false`")
         return self

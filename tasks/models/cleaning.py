@@ -28,6 +28,19 @@ FIRST = {"day": 1, "month": 1, "dayofyear": 1}
 TREES = 100
 
 
+class Pixels(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Pictures as rows of numbers from 0 to 1: what an estimator without convolutions sees."""
+
+    def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002  scikit-learn's signature
+        self.n_features_in_ = int(np.prod(np.shape(X)[1:]))
+        return self
+
+    def transform(self, X: Any) -> Floats:
+        """Return the pixels, shape (n, height times width times channels)."""
+        pictures = np.asarray(X)
+        return pictures.reshape(len(pictures), -1) / 255.0
+
+
 class Fences(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Numbers beyond the fences are set on them: Q1 - k (Q3 - Q1) and Q3 + k (Q3 - Q1) of the fitted rows.
 

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 
 from infra.errors import ContractBroken, SpecError, name_values
-from tasks.contracts.project import ProjectSpec
+from tasks.contracts.project import ImageSize, ProjectSpec
+from tasks.images import decode_images, find_readable
 from tasks.models.model import Array, Floats
 from tasks.models.partition import read_order
 from tasks.models.weights import read_ages, weigh
 
 Inputs = Array | pd.DataFrame
-"""What `InputColumns.read` returns: a matrix where all features are numbers, a frame otherwise."""
+"""What `InputColumns.read` returns: a matrix where all features are numbers, pixels where it is a picture, else a frame."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class InputColumns:
     times: tuple[str, ...] = ()
     complete: bool = True
     """No number may be missing, so nothing is imputed."""
+    images: tuple[str, ...] = ()
+    """At most one, and then nothing else."""
+    pixels: tuple[int, ...] = ()
+    """Height, width and channels of a picture as a model sees it."""
 
     @classmethod
     def of(cls, spec: ProjectSpec) -> "InputColumns":
@@ -40,24 +45,28 @@ class InputColumns:
             texts=tuple(spec.features_of("text")),
             times=tuple(spec.features_of("datetime")),
             complete=all(spec.columns[name].null_share == 0 for name in numbers),
+            **_describe_images(spec),
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.numbers, *self.categories, *self.texts, *self.times)
+        return (*self.numbers, *self.categories, *self.texts, *self.times, *self.images)
 
     @property
     def are_numbers(self) -> bool:
         """All numbers: the estimator gets a plain matrix."""
-        return not (self.categories or self.texts or self.times)
+        return not (self.categories or self.texts or self.times or self.images)
 
     def read(self, frame: pd.DataFrame) -> Inputs:
-        """Return the inputs: float64 of shape (n, k) where all are numbers, a frame of known dtypes otherwise.
+        """Return the inputs.
+
+        float64 of shape (n, k) where all are numbers, uint8 of shape (n, height, width, channels) where it is a picture,
+        a frame of known dtypes otherwise.
 
         Raises
         ------
         ContractBroken
-            A column is not there, or a number cannot be read or is infinite.
+            A column is not there, a number cannot be read or is infinite, or a picture cannot be read.
         """
         if absent := [name for name in self.names if name not in frame.columns]:
             raise ContractBroken(
@@ -65,6 +74,8 @@ class InputColumns:
                 f"{len(frame.columns)} received.",
                 remedy="Give every column that the model was fitted on.",
             )
+        if self.images:
+            return self._read_images(frame[self.images[0]])
         matrix = self._matrix(frame)
         if self.are_numbers:
             return matrix
@@ -90,6 +101,17 @@ class InputColumns:
                 remedy="Fill them in, or allow them in project.yaml (`null_share`) and train again.",
             )
 
+    def _read_images(self, column: pd.Series) -> Array:
+        cells = column.to_list()
+        if not (readable := find_readable(cells)).all():
+            raise ContractBroken(
+                f"Expected a picture in every row of {column.name!r}, PNG or JPEG; {int((~readable).sum())} of {len(cells)} "
+                "cannot be read.",
+                remedy="Give the bytes of whole files, in a Parquet file or from a function.",
+            )
+        height, width, channels = self.pixels
+        return decode_images(cells, ImageSize(height=height, width=width, channels=3 if channels == 3 else 1))
+
     def _matrix(self, frame: pd.DataFrame) -> Array:
         matrix = np.empty((len(frame), len(self.numbers)))
         for at, name in enumerate(self.numbers):
@@ -100,6 +122,12 @@ class InputColumns:
             if np.isinf(matrix[:, at]).any():
                 raise ContractBroken(f"Expected finite numbers in {name!r}, received infinity.")
         return matrix
+
+
+def _describe_images(spec: ProjectSpec) -> dict[str, Any]:
+    names = spec.features_of("image")
+    size = spec.features[names[0]].size if names else None
+    return {"images": tuple(names), "pixels": (size.height, size.width, size.channels)} if size else {}
 
 
 def _categories(column: pd.Series) -> Array:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ class NetworkShape:
     classes: int
     vocabulary: int
     """Size of the table of word numbers (`prepare.text.vocabulary`)."""
+    image: tuple[int, ...] = ()
+    """Height, width and channels of a picture, whose pixels are whole numbers from 0 to 255; empty: the rows are flat."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,15 @@ class KerasRecipe:
             seen = rows.take(held).inputs
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
-            network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
+            network = self._build(keras, self._shape(inputs, len(classes)))
             taught = (inputs, np.searchsorted(classes, fitted.target))
             history = train_network(
                 network, taught, weights, watched, self._network, on_epoch=on_epoch, where=self._where
             )
         return KerasModel(self.columns, prepare, network, class_labels(classes), compute.threads, device, history)
+
+    def _shape(self, inputs: Array, classes: int) -> NetworkShape:
+        return NetworkShape(prod(inputs.shape[1:]), classes, self._vocabulary, self.columns.pixels)
 
     @property
     def _where(self) -> str:
@@ -152,6 +158,8 @@ class KerasRecipe:
         return self.spec.preparation_of(self.name).text.vocabulary
 
     def _preparation(self) -> Any:
+        if self.columns.images:
+            return None
         steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
         return Pipeline(steps) if steps else None
 
@@ -206,6 +214,6 @@ def network_config(network: Any) -> dict[str, Any]:
 
 
 def as_matrix(prepared: Any) -> Array:
-    """Return what a network takes: dense, int32 for word numbers and float32 for all else."""
+    """Return what a network takes: dense, int32 for word numbers, uint8 for pixels and float32 for all else."""
     dense = prepared.toarray() if hasattr(prepared, "toarray") else np.asarray(prepared)
-    return dense if dense.dtype == np.int32 else dense.astype(np.float32)
+    return dense if dense.dtype in (np.int32, np.uint8) else dense.astype(np.float32)

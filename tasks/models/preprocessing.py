@@ -17,7 +17,7 @@ from sklearn.preprocessing import (
 )
 
 from tasks.contracts.preparation import CategoryPreparation, NumberPreparation, Preparation, TextPreparation
-from tasks.models.cleaning import BestColumns, Fences, Ranks, TimeParts
+from tasks.models.cleaning import BestColumns, Fences, Pixels, Ranks, TimeParts
 from tasks.models.inputs import InputColumns
 from tasks.models.text import Tfidf, Tokens
 
@@ -44,6 +44,8 @@ def preprocessing_steps(columns: InputColumns, preparation: Preparation, seed: i
 
 def _column_steps(columns: InputColumns, preparation: Preparation, seed: int) -> list[Step]:
     numbers = _number_steps(preparation.number, complete=columns.complete)
+    if columns.images:
+        return [("pixels", Pixels()), *numbers]
     if columns.are_numbers:
         return numbers
     parts: list[tuple[str, Any, Any]] = []

@@ -1,5 +1,6 @@
 """From a candidate's name to its fitted model."""
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -56,9 +57,8 @@ def threads_for(spec: ProjectSpec, rows: int) -> int:
     order, so another number of threads gives another digest.
     """
     columns = InputColumns.of(spec)
-    values = rows * (
-        len(columns.numbers) + len(columns.categories) + len(columns.times) + len(columns.texts) * WORDS_A_TEXT
-    )
+    width = len(columns.numbers) + len(columns.categories) + len(columns.times) + len(columns.texts) * WORDS_A_TEXT
+    values = rows * (width + (prod(columns.pixels) if columns.images else 0))
     return spec.compute.threads if values > SMALL_VALUES else 1
 
 

@@ -52,9 +52,9 @@ def _members(model: Any) -> dict[str, bytes]:
 
 
 def _describe(columns: InputColumns) -> dict[str, Any]:
-    """Return the columns by kind; without times where there are none, as before there were any: digests stay."""
-    described = asdict(columns)
-    return described if columns.times else {kind: names for kind, names in described.items() if kind != "times"}
+    """Return the columns by kind; without those that came later where there are none: digests stay."""
+    later = ("times", "images", "pixels")
+    return {kind: names for kind, names in asdict(columns).items() if names or kind not in later}
 
 
 def _json(value: Any) -> bytes:

@@ -35,6 +35,7 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "tasks.models.cleaning.BestColumns",
     "tasks.models.cleaning.Fences",
+    "tasks.models.cleaning.Pixels",
     "tasks.models.cleaning.Ranks",
     "tasks.models.cleaning.TimeParts",
     "tasks.models.deciding.Decided",

@@ -94,14 +94,14 @@ class _Pair:
         part, days = self.before.measure.part, min(self.before.days, self.now.days)
         if min(self.before.present, self.now.present) < MIN_VALUES:
             yield self._not_compared(self._say_too_few())
-        elif part and days < WHOLE_DAYS[part]:
+        elif part in WHOLE_DAYS and days < WHOLE_DAYS[part]:
             yield self._not_compared(f"{days:.1f} days are too short to show every {part}")
         elif self.before.measure.kind == "number":
             yield self._compare("ks", "KS distance", compare_numbers, self._describe_numbers)
         else:
             kept = keep_values(np.array(self.before.counts), self.pseudo.size)
             yield self._compare("chi2", "total variation", partial(compare_values, kept=kept), self._describe_values)
-        if part in ("", "hour"):  # once a column
+        if self.before.measure.is_first:  # once a column
             yield from self._compare_missing()
 
     def compare_texts(self, now: Sequence[str], before: Sequence[str]) -> Iterator[Comparison | NoComparison]:

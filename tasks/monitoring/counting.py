@@ -1,7 +1,7 @@
 """Counts of one column of one batch of rows: numbers in bins, values by label, times by part. Missing is told apart."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import DataError
+from tasks.images import find_readable, measure_images
 from tasks.monitoring.watched import Measure
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 BINS = 100
 """A continuous number has a hundredth of the reference in each bin: what happens inside one moves the distance
@@ -47,6 +50,24 @@ def read_numbers(column: pa.Array) -> Floats:
         except pa.ArrowException as error:
             raise DataError(f"Expected numbers, received {column.type}.", remedy="Validate the rows first.") from error
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def unfold_images(rows: Rows, measures: Sequence[Measure]) -> Rows:
+    """Return the rows with a column for each measure of a picture, under the measure's name; each is decoded once.
+
+    Raises
+    ------
+    DataError
+        The column holds no pictures.
+    """
+    wanted = [each for each in measures if each.type == "image"]
+    for name in dict.fromkeys(each.column for each in wanted):
+        cells = rows.column(name).to_pylist()
+        if not find_readable([cell for cell in cells if cell is not None]).all():
+            raise DataError(f"{name}: expected pictures (PNG or JPEG).", remedy="Validate the rows first.")
+        for each, values in zip((one for one in wanted if one.column == name), measure_images(cells).T, strict=True):
+            rows = rows.append_column(each.name, pa.array(np.ascontiguousarray(values)))
+    return rows
 
 
 def make_edges(values: Floats) -> Floats:

@@ -34,7 +34,7 @@ def write_page(
 ) -> Path | None:
     """Write the page and return its path; None where no column can be shown.
 
-    Columns of text and time are left out, and those that hold fewer than two values on either side, which Evidently
+    Columns of text, time and pictures are left out, and those that hold fewer than two values on either side, which Evidently
     cannot compare; the page names them.
 
     Parameters
@@ -48,7 +48,7 @@ def write_page(
     seed
         Of the two samples.
     """
-    shown = [each for each in watched if each.type not in ("text", "datetime")]
+    shown = [each for each in watched if each.type not in ("text", "datetime", "image")]
     before, now = (_read_sample(path, shown, seed) for path in (reference, window))
     usable = [each for each in shown if min(before[each.column].count(), now[each.column].count()) >= FEWEST_VALUES]
     if not usable:

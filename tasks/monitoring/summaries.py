@@ -30,6 +30,7 @@ from tasks.monitoring.counting import (
     read_labels,
     read_numbers,
     read_times,
+    unfold_images,
 )
 from tasks.monitoring.streaming import open_rows, sample_rows, stream_rows
 from tasks.monitoring.watched import Measure, Watched, list_measures
@@ -121,7 +122,7 @@ def summarize_reference(
     """
     measures = list_measures(watched)
     columns = [each.column for each in watched]
-    seen = sample_rows(path, columns, SEEN_ROWS, seed)
+    seen = unfold_images(sample_rows(path, columns, SEEN_ROWS, seed), measures)
     bare = [_learn_codes(seen, measure) for measure in measures]
     window = _summarize(path, bare, seed)
     packed = _draw_sample([_code_rows(seen, each) for each in bare], len(seen), seed)
@@ -171,7 +172,8 @@ def _summarize(path: Path, measures: Sequence[ReferenceMeasure], seed: int) -> W
     totals = [Counted(np.zeros(_size(each), np.int64), 0, 0) for each in measures]
     spans: list[tuple[int, int] | None] = [None] * len(measures)
     with ThreadPoolExecutor(THREADS) as pool:  # NumPy sorts and counts outside the interpreter's lock
-        for batch in stream_rows(file, columns):
+        for read in stream_rows(file, columns):
+            batch = unfold_images(read, [each.measure for each in measures])
             found = list(pool.map(lambda each, rows=batch: _count_batch(rows, each), measures))
             totals = [total + counted for total, (counted, _) in zip(totals, found, strict=True)]
             spans = [_join_spans(span, more) for span, (_, more) in zip(spans, found, strict=True)]
@@ -190,8 +192,8 @@ def _as_counts(total: Counted, span: tuple[int, int] | None) -> MeasureCounts:
 def _learn_codes(seen: pa.Table, measure: Measure) -> ReferenceMeasure:
     """Return the measure with its edges or values, and no counts yet."""
     edges: tuple[float, ...] = ()
-    values: tuple[str, ...] = PARTS[measure.part] if measure.part else ()
-    column = seen.column(measure.column).combine_chunks()
+    values: tuple[str, ...] = PARTS.get(measure.part, ())
+    column = _column_of(seen, measure)
     if measure.kind == "number":
         edges = tuple(make_edges(read_numbers(column)).tolist())
     elif measure.kind == "values" and not measure.part:
@@ -207,12 +209,18 @@ def _size(each: ReferenceMeasure) -> int:
 
 
 def _count_batch(rows: pa.RecordBatch, each: ReferenceMeasure) -> tuple[Counted, tuple[int, int] | None]:
-    column = rows.column(each.measure.column)
+    column = _column_of(rows, each.measure)
     if each.measure.kind == "number":
         return count_numbers(read_numbers(column), np.array(each.edges)), None
     if each.measure.kind == "text":
         return Counted(np.array([len(column) - column.null_count]), column.null_count, 0), None
     return count_codes(_code_values(column, each), _size(each)), _span(column) if each.measure.part else None
+
+
+def _column_of(rows: pa.Table | pa.RecordBatch, measure: Measure) -> pa.Array:
+    """Return what the measure is taken of; of pictures, what `unfold_images` made of them."""
+    column = rows.column(measure.name if measure.type == "image" else measure.column)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _code_values(column: pa.Array, each: ReferenceMeasure) -> Codes:
@@ -221,7 +229,7 @@ def _code_values(column: pa.Array, each: ReferenceMeasure) -> Codes:
 
 
 def _code_rows(rows: pa.Table, each: ReferenceMeasure) -> Codes:
-    column = rows.column(each.measure.column).combine_chunks()
+    column = _column_of(rows, each.measure)
     if each.measure.kind == "number":
         return code_numbers(read_numbers(column), np.array(each.edges))
     if each.measure.kind == "text":

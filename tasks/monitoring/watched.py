@@ -10,7 +10,7 @@ from tasks.contracts.project import ColumnType, ProjectSpec
 MAX_SCORES = 10
 """With more classes the predicted class alone is watched: so many scores would each be nearly always zero."""
 
-Part = Literal["", "hour", "weekday", "month"]
+Part = Literal["", "hour", "weekday", "month", "brightness", "contrast", "detail"]
 Kind = Literal["number", "values", "text"]
 
 
@@ -23,13 +23,13 @@ class Watched(Contract):
 
 
 class Measure(Watched):
-    """One view of a column: its numbers, its values, its texts, or a part of its times."""
+    """One view of a column: its numbers, its values, its texts, a part of its times, or a measure of its pictures."""
 
     part: Part = ""
 
     @property
     def name(self) -> str:
-        """The column's name, with the part of the time where it is one."""
+        """The column's name, with the part of the time or the measure of the picture where it is one."""
         return f"{self.column} ({self.part})" if self.part else self.column
 
     @property
@@ -37,7 +37,12 @@ class Measure(Watched):
         """How it is counted."""
         if self.type == "text":
             return "text"
-        return "number" if self.type in ("number", "integer") else "values"
+        return "number" if self.type in ("number", "integer", "image") else "values"
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first of its column, by which what is said of the column is said once."""
+        return self.part in ("", "hour", "brightness")
 
 
 def watch_features(spec: ProjectSpec) -> tuple[Watched, ...]:
@@ -75,8 +80,11 @@ def watch_predictions(columns: Sequence[str]) -> tuple[Watched, ...]:
 
 
 def list_measures(watched: Sequence[Watched]) -> tuple[Measure, ...]:
-    """Return the measures of these columns: one each, of times the hour, the weekday and the month."""
-    parts: dict[str, tuple[Part, ...]] = {"datetime": ("hour", "weekday", "month")}
+    """Return the measures of these columns: one each; three of times (`PARTS`) and of pictures (`measure_images`)."""
+    parts: dict[str, tuple[Part, ...]] = {
+        "datetime": ("hour", "weekday", "month"),
+        "image": ("brightness", "contrast", "detail"),
+    }
     return tuple(
         Measure(column=each.column, type=each.type, aspect=each.aspect, part=part)
         for each in watched

@@ -22,6 +22,7 @@ _FITS = {
     "unit": ("number", "integer"),
     "allowed": ("category", "integer", "boolean"),
     "max_length": ("text",),
+    "size": ("image",),
 }
 _VALUE_TYPES: dict[str, tuple[type, ...]] = {"category": (str, int, float), "integer": (int,), "boolean": (bool,)}
 _TYPES = get_args(ColumnType)
@@ -61,9 +62,24 @@ def _check_columns(data: dict[str, Any]) -> Iterator[Problem]:
         kind, place = read_at(column, str, "type"), ("columns", name)
         if kind is not None and kind in _TYPES:
             yield from _check_fit(column, kind, place)
+        if kind == "image":
+            yield from _check_image(column, place)
         low, high = column.get("min"), column.get("max")
         if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
             yield Problem((*place, "min"), f"expected at most max, which is {high}; received {low}.")
+
+
+def _check_image(column: dict[str, Any], place: Path) -> Iterator[Problem]:
+    if column.get("size") is None:
+        yield Problem(
+            (*place, "size"), "expected the size at which a model sees the pictures: {height: 32, width: 32}."
+        )
+    share = column.get("null_share")
+    if isinstance(share, int | float) and share > 0:
+        said = (
+            "a missing picture cannot be filled in: leave 0, and let validation.quarantine_share set such rows aside."
+        )
+        yield Problem((*place, "null_share"), said)
 
 
 def _check_fit(column: dict[str, Any], kind: str, place: Path) -> Iterator[Problem]:
@@ -134,7 +150,7 @@ def _check_split(data: dict[str, Any]) -> Iterator[Problem]:
     if column is not None and method == "random":
         yield Problem(("split", "column"), "stands only with method ordered or grouped; the method is random.")
     kind = read_at(_columns(data), str, column or "", "type")
-    if method == "ordered" and kind in {"category", "text", "boolean"}:
+    if method == "ordered" and kind in {"category", "text", "boolean", "image"}:
         said = f"expected a column of type datetime, integer or number to order by; {column!r} is of type {kind}."
         yield Problem(("split", "column"), said)
     elif (

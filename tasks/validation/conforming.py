@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tasks.contracts.project import Column
+from tasks.images import find_readable
 
 Mask = npt.NDArray[np.bool_]
 
@@ -35,7 +36,7 @@ def conform_types(raw_frame: pd.DataFrame, columns: Mapping[str, Column]) -> dic
     """Return each declared column that is there, in its declared type, in declared order.
 
     number: float64. integer: Int64. boolean: boolean. text: str. datetime: UTC. category: the type of its allowed
-    values where they share one, otherwise str, with 3.0 as "3". Text is read as numbers, truth values and ISO 8601
+    values where they share one, otherwise str, with 3.0 as "3". image: bytes. Text is read as numbers, truth values and ISO 8601
     times; a number is never read as a truth value other than 0 and 1, a truth value never as a number.
 
     Parameters
@@ -97,6 +98,7 @@ def _kind(raw: pd.Series) -> str:
     return {
         "string": "text",
         "empty": "empty",
+        "bytes": "bytes",
         "boolean": "boolean",
         "integer": "integer",
         "floating": "number",
@@ -263,6 +265,14 @@ def _in_microseconds(times: pd.Series) -> pd.Series:
     return settled
 
 
+def _read_image(raw: pd.Series, kind: str) -> Conformed:
+    if kind not in ("bytes", "empty", "mixed"):
+        return _nothing_read(raw, object)
+    cells, missing = raw.astype(object), _missing(raw)
+    unreadable = ~find_readable(cells.to_list()) & ~missing
+    return Conformed(cells.where(~(unreadable | missing), None), unreadable)
+
+
 READERS: dict[str, Callable[[pd.Series, str], Conformed]] = {
     "number": _read_number,
     "integer": _read_integer,
@@ -270,4 +280,5 @@ READERS: dict[str, Callable[[pd.Series, str], Conformed]] = {
     "category": _read_category,
     "text": _read_text,
     "datetime": _read_datetime,
+    "image": _read_image,
 }

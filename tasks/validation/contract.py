@@ -138,7 +138,7 @@ def _require_all_ran(spec: ProjectSpec, rules: Sequence[Rule], answers: Sequence
 def _describe_crash(rule: Rule, answer: Answer, spec: ProjectSpec) -> str:
     about = f" on {rule.column!r}" if rule.column else ""
     # A message may quote a cell, and a cell of text may be anybody's words.
-    quotable = rule.column in spec.columns and spec.columns[str(rule.column)].type not in ("text", "category")
+    quotable = rule.column in spec.columns and spec.columns[str(rule.column)].type not in ("text", "category", "image")
     return f"{rule.expectation}{about}{': ' + answer.crash.splitlines()[0][:120] if quotable else ''}"
 
 
@@ -268,7 +268,7 @@ def _with_problem(outcome: ValidationOutcome, problem: DataError) -> ValidationO
 
 def _without_texts(gx_result: dict[str, Any], spec: ProjectSpec) -> dict[str, Any]:
     """Keep nothing but figures of columns of text: the result is stored, people's words are not."""
-    quotable = {name for name, column in spec.columns.items() if column.type != "text"}
+    quotable = {name for name, column in spec.columns.items() if column.is_quotable}
     for one in gx_result.get("results", []):
         if one["expectation_config"]["kwargs"].get("column") not in quotable:
             one["result"] = {

@@ -66,11 +66,11 @@ def judge_rule(rule: Rule, answer: Answer, batch: pd.DataFrame, spec: ProjectSpe
 
 
 def _may_show(answer: Answer, rule: Rule, spec: ProjectSpec) -> bool:
-    return 0 < len(answer.observed) <= EXAMPLE_LETTERS and not _is_text(rule, spec)
+    return 0 < len(answer.observed) <= EXAMPLE_LETTERS and _is_quotable(rule, spec)
 
 
-def _is_text(rule: Rule, spec: ProjectSpec) -> bool:
-    return rule.column is not None and spec.columns[rule.column].type == "text"
+def _is_quotable(rule: Rule, spec: ProjectSpec) -> bool:
+    return rule.column is None or spec.columns[rule.column].is_quotable
 
 
 def _find_broken(rule: Rule, answer: Answer, batch: pd.DataFrame) -> Mask | None:
@@ -90,7 +90,7 @@ def _find_broken(rule: Rule, answer: Answer, batch: pd.DataFrame) -> Mask | None
 
 
 def _give_examples(rule: Rule, rows: Mask | None, spec: ProjectSpec) -> str:
-    if rows is None or rule.cells is None or _is_text(rule, spec):
+    if rows is None or rule.cells is None or not _is_quotable(rule, spec):
         return ""
     cells = rule.cells[rows].astype(object).head(1000)
     return name_values(dict.fromkeys(_shorten(cell) for cell in cells), limit=EXAMPLES)

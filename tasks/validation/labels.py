@@ -91,7 +91,7 @@ def _refuse(rows: pd.DataFrame, wrong: Mask, name: str, expected: str, spec: Pro
     if not wrong.any():
         return
     places = np.flatnonzero(wrong) + 1
-    quotable = spec.columns[name].type != "text"
+    quotable = spec.columns[name].is_quotable
     cells = rows[name][wrong].astype(object)
     shown = f": {name_values(list(dict.fromkeys(map(_plain, cells))))}" if quotable else ""
     raise DataError(

@@ -66,7 +66,7 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> Leaks:
         return Leaks([found for name in names if (found := _judge_numeric_target(rows[name], target))], [])
     if not 2 <= len(counts) <= MAX_CLASSES or counts.min() < MIN_CLASS_ROWS:
         return Leaks([], [])
-    names = [name for name, column in spec.features.items() if column.type != "text" and column.known != "before"]
+    names = [name for name, column in spec.features.items() if column.is_quotable and column.known != "before"]
     accused = {name: said for name in names if (said := _judge_feature(rows[name], classes, spec.target))}
     return Leaks(list(accused.values()), _find_towering(rows, classes, spec, accused))
 

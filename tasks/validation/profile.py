@@ -57,6 +57,9 @@ def _summarise(present: pd.Series, kind: ColumnType) -> str:
     if kind == "text":
         lengths = present.str.len()
         return f"{lengths.min():,} to {lengths.max():,} characters, median {lengths.median():,.0f}"
+    if kind == "image":
+        sizes = present.map(len)
+        return f"{sizes.min() / 1e3:,.1f} to {sizes.max() / 1e3:,.1f} kB, median {sizes.median() / 1e3:,.1f}"
     if kind == "datetime":
         return f"{present.min():%Y-%m-%d %H:%M} to {present.max():%Y-%m-%d %H:%M} UTC"
     if kind in ("number", "integer"):

@@ -23,6 +23,7 @@ TYPE_WORDS = {
     "category": "a category",
     "text": "text",
     "datetime": "a time (ISO 8601)",
+    "image": "a picture (PNG or JPEG, whole, up to 50 megapixels)",
 }
 
 

@@ -43,7 +43,7 @@ def _refuse(wrong: dict[str, Mask], how: str, raw_features: pd.DataFrame, spec: 
     kind = spec.features[name].type
     distinct = {repr(cell): cell for cell in raw_features[name][wrong[name]]}
     # What people wrote is theirs: a text is counted, never shown.
-    shown = "" if kind == "text" else f": {name_values(distinct.values())}"
+    shown = "" if not spec.features[name].is_quotable else f": {name_values(distinct.values())}"
     expected = f"finite {kind} values" if how == "are infinite" else f"{kind} values"
     raise DataError(
         f"{name}: expected {expected}; {count} of {len(raw_features)} cells {how}{shown}.",

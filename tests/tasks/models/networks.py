@@ -84,3 +84,20 @@ def quadratic(shape: Any, params: dict[str, Any]) -> Any:
     model = keras.Sequential([keras.Input((shape.inputs,)), keras.layers.Dense(8), keras.layers.Dense(1)])
     model.compile(optimizer=keras.optimizers.SGD(params["learning_rate"]), loss="mse")
     return model
+
+
+def convolution(shape: Any, params: dict[str, Any]) -> Any:
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input(shape.image),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy")
+    return model

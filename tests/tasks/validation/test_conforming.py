@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.contracts.project import Column
+from tasks.images import encode_png
 from tasks.validation.conforming import conform_types, settle_types
 
+PICTURE = encode_png(np.arange(12, dtype=np.uint8).reshape(3, 4))
 CELLS = st.one_of(
     st.none(),
     st.integers(),
@@ -22,10 +24,13 @@ CELLS = st.one_of(
     st.decimals(allow_nan=False),
     st.just(Decimal("NaN")),
     st.binary(max_size=3),
+    st.just(PICTURE),
     st.lists(st.integers(), max_size=2),
 )
-TYPES = ["number", "integer", "boolean", "category", "text", "datetime"]
-DTYPES = {"number": "float64", "integer": "Int64", "boolean": "boolean", "category": "str", "text": "str"}
+TYPES = ["number", "integer", "boolean", "category", "text", "datetime", "image"]
+DTYPES = {
+    "number": "float64", "integer": "Int64", "boolean": "boolean", "category": "str", "text": "str", "image": "object"
+}  # fmt: skip
 
 
 def conform(cells, kind, **column):
@@ -126,3 +131,8 @@ def test_a_time_without_zone_is_utc_and_a_time_with_one_is_converted():
 def test_columns_without_gaps_settle_in_plain_types():
     frame = pd.DataFrame({"i": pd.array([1, 2], "Int64"), "b": pd.array([True, None], "boolean"), "t": ["a", "b"]})
     assert [str(dtype) for dtype in settle_types(frame).dtypes] == ["int64", "boolean", "str"]
+
+
+@pytest.mark.parametrize("cells", [[PICTURE, b"x", None], [PICTURE, "x", None], [PICTURE, 7, None]], ids=str)
+def test_a_picture_is_read_as_it_is_and_anything_else_is_marked(cells):
+    assert read(cells, "image") == ([PICTURE, None, None], [False, True, False])
