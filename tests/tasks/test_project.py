@@ -41,6 +41,7 @@ FULL: dict[str, Any] = {
         "shop": {"type": "category", "allowed": ["a", "b"], "feature": False, "known": "before"},
         "size": {"type": "number", "min": 0, "max": 9.5, "unit": "m", "null_share": 0.1, "meaning": "How long"},
         "words": {"type": "text", "max_length": 100},
+        "photo": {"type": "image", "size": {"height": 32, "width": 24, "channels": 1}, "feature": False},
         "sold": {"type": "boolean"},
     },
     "target": "sold",
@@ -276,9 +277,10 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(where: Where, value
 
 
 def test_a_share_of_one_and_a_half_is_refused() -> None:
-    assert problems_of(change(FULL, ("split", "test_share"), 1.5)) == {
-        "split.test_share": (45, "expected a number above 0 and below 1; received 1.5.")
-    }
+    wrong = change(FULL, ("split", "test_share"), 1.5)
+    written = yaml.dump(wrong, Dumper=DUMPER, sort_keys=False, allow_unicode=True)
+    line = written.splitlines().index("  test_share: 1.5") + 1
+    assert problems_of(wrong) == {"split.test_share": (line, "expected a number above 0 and below 1; received 1.5.")}
 
 
 SENSE = [
