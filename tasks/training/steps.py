@@ -58,7 +58,7 @@ def _open_desk(bench: Workbench, parts: SplitRef) -> "TrialDesk":
     from tasks.training.tuning import TrialDesk
     from tasks.training.workers import Request, local_workers
 
-    def helped(study: "Study") -> AbstractContextManager[None]:
+    def helped(study: "Study") -> AbstractContextManager[object]:
         request = Request(run=bench.run, rows=parts.train, candidate=study.candidate, study=study.key)
         return local_workers(request, bench.spec.tuning.workers - 1)
 

@@ -35,7 +35,7 @@ class TrialDesk:
     registry: Registry
     made_by: str
     """Digest of the code that makes trials."""
-    helped: Callable[[Study], AbstractContextManager[None]] = lambda _study: nullcontext()
+    helped: Callable[[Study], AbstractContextManager[object]] = lambda _study: nullcontext()
 
 
 @dataclass(frozen=True)

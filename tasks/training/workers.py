@@ -31,11 +31,11 @@ class Request(Contract):
 
 
 @contextmanager
-def local_workers(request: Request, count: int) -> Iterator[None]:
+def local_workers(request: Request, count: int) -> Iterator["list[subprocess.Popen[str]]"]:
     """Have so many more processes work on the study while the body does; they are gone when it ends."""
     processes = [_start(request) for _ in range(count)]
     try:
-        yield
+        yield processes
     finally:
         for process in processes:
             _end(process)
