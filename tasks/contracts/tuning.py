@@ -26,7 +26,7 @@ ParameterName = Annotated[
     say_pattern("the name of an argument, or the path of a key of the candidate such as prepare.number.scale"),
 ]
 
-GRID_LIMIT = 10_000
+GRID_LIMIT = 1_000
 """More combinations than this nobody means to try."""
 
 

@@ -7,6 +7,8 @@ from pydantic import JsonValue, ValidationError
 from infra.errors import SpecError
 from tasks.contracts.project import Candidate, ProjectSpec
 from tasks.contracts.tuning import TunedCandidate, place_values
+from tasks.models.inputs import InputColumns
+from tasks.models.sklearn_models import SklearnRecipe
 
 
 def give_values(spec: ProjectSpec, name: str, values: Mapping[str, JsonValue]) -> ProjectSpec:
@@ -40,4 +42,24 @@ def give_tuned(spec: ProjectSpec, tuned: Iterable[TunedCandidate]) -> ProjectSpe
     """Return the project as its candidates were fitted: each that was tuned with the values that were found."""
     for one in tuned:
         spec = give_values(spec, one.candidate, one.params)
+    return spec
+
+
+def require_known_parameters(spec: ProjectSpec, name: str) -> None:
+    """Raise SpecError where the candidate's estimator does not have a parameter that has a value or is searched.
+
+    What a build function takes is known to nobody before it is called.
+    """
+    if spec.candidates[name].estimator:
+        SklearnRecipe(name, spec, InputColumns.of(spec)).unfitted()
+
+
+def give_first_values(spec: ProjectSpec) -> ProjectSpec:
+    """Return the project with the first choice, or the lowest value, of each space: to try whether it can be fitted at all."""
+    for name, candidate in spec.candidates.items():
+        if candidate.search:
+            values = {
+                key: space.low if space.choices is None else space.choices[0] for key, space in candidate.search.items()
+            }
+            spec = give_values(spec, name, values)
     return spec

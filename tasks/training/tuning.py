@@ -14,10 +14,8 @@ from infra.frames import digest_frame
 from infra.registry.registry import Registry
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.tuning import StudyReport, TrialRecord, TunedCandidate
-from tasks.models.inputs import InputColumns
 from tasks.models.model import Load
-from tasks.models.searched import give_tuned
-from tasks.models.sklearn_models import SklearnRecipe
+from tasks.models.searched import give_tuned, require_known_parameters
 from tasks.training.reasons import explain_study, weigh_parameters
 from tasks.training.selection import Comparison, Progress, open_comparison
 from tasks.training.studies import Study, judge_trials, name_study
@@ -72,8 +70,7 @@ def tune_candidates(
     if desk is None:
         raise UsageError(f"{spec.name}: expected a registry to keep the trials of {', '.join(searched)} in.")
     for name in searched:
-        if spec.candidates[name].estimator:
-            SklearnRecipe(name, spec, InputColumns.of(spec)).unfitted()
+        require_known_parameters(spec, name)
     comparison = open_comparison(judge_trials(spec), frame, load, lambda *_: None)
     rows, metric = digest_frame(frame), comparison.ruler.metric
     studies = [Study.of(spec, name, name_study(spec, name, rows, desk.made_by), metric) for name in searched]

@@ -12,7 +12,7 @@ from infra.registry.registry import Registry, open_registry
 from tasks.contracts.tuning import TunedCandidate
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
-from tasks.models.searched import give_tuned, give_values
+from tasks.models.searched import give_first_values, give_tuned, give_values
 from tasks.training import trials
 from tasks.training.fitting import FitResult, fit_project
 from tasks.training.selection import open_comparison
@@ -20,6 +20,7 @@ from tasks.training.studies import Study, name_study
 from tasks.training.trials import work_on
 from tasks.training.tuning import TrialDesk
 from tests.tasks.models.examples import mixed_rows, mixed_spec, no_functions, number_rows, numbers_spec
+from tests.tasks.models.networks import load
 
 KNN = "sklearn.neighbors.KNeighborsClassifier"
 SEARCH = {"n_neighbors": {"low": 1, "high": 40}, "prepare.number.scale": {"choices": ["none", "standard"]}}
@@ -348,3 +349,32 @@ def test_the_targets_of_rows_that_do_not_train_change_no_trial_and_no_model(tmp_
 def test_what_was_found_survives_the_manifest(shared: Any) -> None:
     (tuned,) = shared[1].tuned.candidates
     assert TunedCandidate.model_validate_json(tuned.model_dump_json()) == tuned
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("networks")
+def test_a_networks_own_parameters_its_epochs_and_its_batches_are_searched_by_the_same_code(registry: Registry) -> None:
+    search = {
+        "hidden": {"choices": [2, 8]},
+        "learning_rate": {"low": 0.001, "high": 0.5, "log": True},
+        "network.epochs": {"low": 1, "high": 3},
+        "network.batch_size": {"choices": [8, 16]},
+    }
+    network = {"network": {"build": "networks:dense"}, "search": search}
+    spec = spec_of({"net": network}, selection={"method": "holdout"}, tuning={"method": "random", "trials": 3})
+    result = fit_project(spec, rows(), load, lambda *_: None, TrialDesk(registry, "code"))
+    (tuned,) = result.tuned.candidates
+    assert set(tuned.params) == set(search)
+    assert [len(one.scores) for one in result.tuned.studies[0].trials] == [1, 1, 1]
+    assert len({one.value for one in result.tuned.studies[0].trials}) > 1
+    assert len(result.history["net"]["loss"]) == tuned.params["network.epochs"]
+    assert result.selection[0].mean == tuned.value
+    layer = result.chosen.model.network.layers[0]
+    assert layer.units == tuned.params["hidden"]
+
+
+def test_the_first_values_of_each_space_are_tried_before_a_run() -> None:
+    first = give_first_values(spec_of())
+    assert first.candidates["knn"].params == {"weights": "distance", "n_neighbors": 1}
+    assert first.preparation_of("knn").number.scale == "none"
+    assert first.candidates["nb"] == spec_of().candidates["nb"]
