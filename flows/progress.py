@@ -100,14 +100,16 @@ class ProgressPage:
 class TrainingBar(logging.Handler):
     """Shows what training says of its folds and epochs.
 
-    The bar has one part for each candidate of the selection and one for each model that is then fitted on all rows.
+    The bar has one part for each candidate that is searched, one for each of the selection, and one for each model that is
+    then fitted on all rows.
     """
 
     def __init__(self, page: ProgressPage, spec: ProjectSpec) -> None:
         super().__init__(logging.INFO)
         self._page, self._key = page, artifact_key(spec.name, "training")
         self._candidates = list(spec.candidates)
-        self._parts = len(self._candidates) + 1 + len(spec.selection.also_test)
+        self._searched = [name for name, candidate in spec.candidates.items() if candidate.search]
+        self._parts = len(self._searched) + len(self._candidates) + 1 + len(spec.selection.also_test)
         self._fitted: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -120,21 +122,26 @@ class TrainingBar(logging.Handler):
     def _draw(self, what: str, done: int, of: int, figures: str) -> Bar:
         stage, _, part = what.partition(": ")
         name, _, epochs = part.partition(", ")
-        unit = "epoch" if epochs else "fold"
+        unit = "epoch" if epochs else "trial" if stage == "tuning" else "fold"
         counted = f"{unit} {done} of {of}" + (f", {figures}" if figures else "")
         place = self._place(stage, name)
         # A network that is judged on one holdout tells its epochs first and then its only fold.
         percent = 100 * min(1.0, (place + done / of) / self._parts)
+        if stage == "tuning":
+            return Bar(percent, f"{name} (search {place + 1} of {len(self._searched)}), {counted}")
         if stage == "selection":
-            return Bar(percent, f"{name} (candidate {place + 1} of {len(self._candidates)}), {counted}")
+            at = place - len(self._searched) + 1
+            return Bar(percent, f"{name} (candidate {at} of {len(self._candidates)}), {counted}")
         return Bar(percent, f"{name} on all training rows, {counted}")
 
     def _place(self, stage: str, name: str) -> int:
+        if stage == "tuning":
+            return self._searched.index(name) if name in self._searched else 0
         if stage == "selection":
-            return self._candidates.index(name) if name in self._candidates else 0
+            return len(self._searched) + (self._candidates.index(name) if name in self._candidates else 0)
         if name not in self._fitted:
             self._fitted.append(name)
-        return len(self._candidates) + self._fitted.index(name)
+        return len(self._searched) + len(self._candidates) + self._fitted.index(name)
 
 
 class StagesBar(logging.Handler):

@@ -22,6 +22,8 @@ POINTS = (
     "monitor.after_commit",
     "rollback.after_commit",
     "release.in_transaction",
+    "trial.before_commit",
+    "trial.after_commit",
     "store.before_publish",
 )
 

@@ -1,7 +1,7 @@
 """The verdict on a candidate: its checks, its figures and its pictures, and the way to the version's full page."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
@@ -10,6 +10,7 @@ from infra.artifacts.reference import LONGEST_LINK, ArtifactRef
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, Verdict
 from tasks.contracts.release import Proposal, RunOutcome
+from tasks.contracts.tuning import TunedCandidate
 
 MARKS = {"pass": "✓", "inconclusive": "?", "fail": "✗"}
 
@@ -19,7 +20,7 @@ def publish_outcome(outcome: RunOutcome) -> None:
     if not has_page():
         return
     title = outcome.version or outcome.project
-    _publish(title, outcome.verdict, outcome.evaluation)
+    _publish(title, outcome.verdict, outcome.evaluation, outcome.fit.tuned)
     if outcome.report and outcome.version:
         publish_report(outcome.version, outcome.report)
 
@@ -80,9 +81,24 @@ def render_figures(evaluation: EvaluationReport) -> Iterator[str]:
         yield f"| {metric.metric} | {figure(metric.value)} | {between} | {others} |"
 
 
-def _publish(title: str, verdict: Verdict, evaluation: EvaluationReport) -> None:
+def render_tuned(tuned: Iterable[TunedCandidate]) -> Iterator[str]:
+    """Yield the values that were found for the candidates that were searched, as lines of Markdown."""
+    for one in tuned:
+        yield ""
+        yield f"**{words(one.candidate)}** was tuned in {one.trials} trials ({one.method})."
+        yield from (f"- {words(said)}" for said in one.reasons.values())
+        yield ""
+        yield f"| trial | {one.metric} | {' | '.join(words(name) for name in one.params)} |"
+        yield "|---|---|" + "---|" * len(one.params)
+        for trial in one.best:
+            values = " | ".join(words(str(trial.params[name])) for name in one.params)
+            yield f"| {trial.number + 1} | {figure(trial.value)} | {values} |"
+
+
+def _publish(title: str, verdict: Verdict, evaluation: EvaluationReport, tuned: Iterable[TunedCandidate] = ()) -> None:
     with publishing("the verdict"):
-        lines = [*render_verdict(title, verdict), "", *render_figures(evaluation), *_render_pictures(evaluation)]
+        lines = [*render_verdict(title, verdict), "", *render_figures(evaluation), *render_tuned(tuned)]
+        lines += _render_pictures(evaluation)
         passed = sum(check.status == "pass" for check in verdict.checks)
         told = f"Verdict on {title}: {verdict.decision}, {passed} of {len(verdict.checks)} checks passed."
         create_markdown_artifact("\n".join(lines), description=told)

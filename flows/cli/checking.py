@@ -62,8 +62,12 @@ def _examine(project: LoadedProject) -> Iterator[Sound]:
     train, test = split_rows(outcome.accepted, spec)
     yield Sound("split", f"{len(train):,} rows to train, {len(test):,} to test")
     sample = _sample(outcome.accepted.iloc[train], spec)
+    from tasks.models.searched import give_first_values, require_known_parameters
+
+    tried = _quick(give_first_values(spec))
     for candidate in spec.candidates:
-        yield _round_trip(candidate, _quick(spec), sample, project.load)
+        require_known_parameters(spec, candidate)
+        yield _round_trip(candidate, tried, sample, project.load)
 
 
 def _check_metrics(spec: ProjectSpec) -> Sound:

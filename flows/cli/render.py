@@ -17,6 +17,7 @@ from infra.workspace import open_workspace
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, MetricValue, Verdict
 from tasks.contracts.models import FitReport
 from tasks.contracts.release import RunOutcome
+from tasks.contracts.tuning import TunedCandidate
 
 COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red"}
 MARKS = {"pass": ("✓", "green"), "inconclusive": ("?", "yellow"), "fail": ("✗", "red")}
@@ -81,11 +82,28 @@ def print_figures(evaluation: EvaluationReport, fit: FitReport) -> None:
     for label, metrics in [*rows, ("dummy baseline", evaluation.baseline)]:
         on_test.add_row(label, *(Text(interval(metric)) for metric in metrics))
     console.print(on_test)
+    print_tuned(fit.tuned)
     console.print(_selection_table(fit))
     console.print(
         f"{primary.n:,} test rows can show a difference of {primary.metric} from about "
         f"{evaluation.smallest_detectable:.2g} on (power 0.8)."
     )
+
+
+def print_tuned(tuned: Iterable[TunedCandidate]) -> None:
+    """Print which values were found for the candidates that were searched, each with the reasons in words."""
+    for one in tuned:
+        values = ", ".join(f"{name} {show_value(value)}" for name, value in one.params.items())
+        console.print(
+            Text.assemble((f"{one.candidate} tuned", "bold"), f" by {one.method}, {one.trials} trials: {values}")
+        )
+        for said in one.reasons.values():
+            console.print(Text(f"  {said}", style="dim"), soft_wrap=True)
+
+
+def show_value(value: object) -> str:
+    """Return a value that was searched as people write it: numbers to four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _selection_table(fit: FitReport) -> Table:

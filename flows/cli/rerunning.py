@@ -68,9 +68,11 @@ def train_again(version: StoredVersion, candidates: list[str]) -> dict[str, str]
     """Return the content digests of the models that the recorded rows, spec and seeds give now."""
     from tasks.models.recipes import fit_candidate
     from tasks.models.saving import save_model
+    from tasks.models.searched import give_tuned
 
     store = open_workspace().store
-    spec = ProjectSpec.model_validate_json(store.read(version.manifest.spec))
+    recorded = ProjectSpec.model_validate_json(store.read(version.manifest.spec))
+    spec = give_tuned(recorded, version.manifest.fit.tuned)
     project = load_project(load_settings().projects, version.row.project)
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         rows = read_parquet(store.fetch(version.manifest.split.train, Path(scratch) / "train.parquet"))

@@ -14,6 +14,7 @@ RunState = Literal["running", "completed", "failed", "cancelled", "crashed"]
 FinalState = Literal["completed", "failed", "cancelled"]
 ReleaseKind = Literal["promote", "rollback"]
 BreakerState = Literal["open", "closed"]
+TrialState = Literal["running", "complete", "pruned", "failed"]
 Json = dict[str, JsonValue]
 
 
@@ -218,3 +219,40 @@ class AuditRow(Record):
     project: str | None
     subject: str
     detail: Json
+
+
+class StudyRow(Record):
+    """A search of parameters; `key` is the digest of what it computes, `settings` whatever its stage needs to go on."""
+
+    key: Digest
+    project: str
+    candidate: str
+    settings: Json
+    actor: str
+    opened_at: datetime
+
+
+class TrialRow(Record):
+    """One trial of a study. While it is running `value` is None; `claims` counts how often somebody set about it."""
+
+    study: Digest
+    number: int
+    params: Json
+    state: TrialState
+    scores: tuple[float, ...]
+    value: float | None
+    error: str
+    claims: int
+    worker: str
+    claimed_at: datetime
+    finished_at: datetime | None
+    seconds: float | None
+
+
+class TrialClaim(Record):
+    """A trial that this process works on until its lease ends; `token` proves it."""
+
+    study: Digest
+    number: int
+    params: Json
+    token: str

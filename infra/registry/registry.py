@@ -24,7 +24,7 @@ from infra.registry.records import (
     RunRow,
     VersionRow,
 )
-from infra.registry.watching import WatchingRegistry
+from infra.registry.tuning import TuningRegistry
 
 LEASE_S = 60.0
 PATIENCE_S = 10.0
@@ -60,7 +60,7 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> "Registry":
     return Registry(database)
 
 
-class Registry(WatchingRegistry):
+class Registry(TuningRegistry):
     """The registry of one database. Safe to share between threads; each process opens its own.
 
     Beyond what `RegistryReader` says of every call: a fenced write raises LeaseLost when the run's lease has moved on.

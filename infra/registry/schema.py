@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from infra.registry.admission import encode_json
 
-SCHEMA_VERSION: Final = "0002"
+SCHEMA_VERSION: Final = "0003"
 """The newest revision in `migrations/versions`, kept here so that opening a current registry need not load Alembic."""
 
 VERSION_TABLE: Final = "keepfit_schema"
@@ -287,6 +287,43 @@ breaker = Table(
     Column("at", UtcDateTime, nullable=False),
     UniqueConstraint("request"),
     CheckConstraint("state IN ('open', 'closed')", name="state"),
+)
+
+study = Table(
+    "study",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("candidate", String, nullable=False),
+    Column("settings", CanonicalJson, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Index(None, "project", "opened_at"),
+)
+
+trial = Table(
+    "trial",
+    metadata,
+    Column("study", String, ForeignKey("study.key"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("params", CanonicalJson, nullable=False),
+    Column("state", String, nullable=False),
+    Column("scores", CanonicalJson, nullable=False),
+    Column("value", Double),
+    Column("error", Text, nullable=False),
+    # Whoever claimed it last: only that claim can finish it.
+    Column("token", String, nullable=False),
+    Column("claims", Integer, nullable=False),
+    Column("worker", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("boot_id", String, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("process_started_s", Double, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("seconds", Double),
+    CheckConstraint("state IN ('running', 'complete', 'pruned', 'failed')", name="state"),
 )
 
 

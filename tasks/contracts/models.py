@@ -6,6 +6,7 @@ from pydantic import Field
 
 from infra.artifacts.reference import ArtifactRef, Digest
 from tasks.contracts.frozen import Contract
+from tasks.contracts.tuning import TunedCandidate
 
 
 class ModelRef(Contract):
@@ -54,6 +55,12 @@ class FitReport(Contract):
     chosen: ModelRef
     beside: tuple[ModelRef, ...] = Field((), description="selection.also_test: for the report, never for the choice.")
     selection: tuple[CandidateScore, ...]
+    tuned: tuple[TunedCandidate, ...] = Field(
+        (), description="The values that were found for candidates with `search`; all models here are fitted with them."
+    )
+    studies: ArtifactRef | None = Field(
+        None, description="All trials as JSON (a list of StudyReport), where there were any."
+    )
     class_prior: dict[str, float] = Field(
         description="Share of each class among the training rows: the dummy baseline."
     )

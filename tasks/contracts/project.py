@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Balance, Calibrate, Decision
 from tasks.contracts.preparation import Preparation
+from tasks.contracts.tuning import ParameterName, Space, Tuning, check_search, check_tuning
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
 from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, say_pattern
 
@@ -170,6 +171,11 @@ class Candidate(Contract):
     params: dict[str, JsonValue] = Field(
         default_factory=dict, description="Arguments of the estimator or of the build function."
     )
+    search: dict[ParameterName, Space] = Field(
+        default_factory=dict,
+        description="Parameters whose values are found in trials on the training rows (`tuning`): a name is an argument, as in "
+        "`params`; a path such as prepare.number.scale or network.batch_size is a key of the candidate.",
+    )
     prepare: Preparation | None = Field(None, description="Instead of the project's `prepare`.")
     balance: Balance = Field(Balance(), description="What is done about classes of different size.")
     calibrate: Calibrate = Field(
@@ -184,6 +190,12 @@ class Candidate(Contract):
             raise ValueError("expected exactly one of estimator, network")
         if self.network is not None and self.calibrate != "none":
             raise ValueError("calibrate stands with `estimator`: five more trainings of a network are too dear")
+        return self
+
+    @model_validator(mode="after")
+    def _search_fits(self) -> Self:
+        if self.search:
+            check_search(type(self), self, self.prepare or Preparation())
         return self
 
 
@@ -310,6 +322,9 @@ class ProjectSpec(Contract):
         min_length=1, description="The ways to make the model, by name; the simplest first."
     )
     decision: Decision = Field(Decision(), description="From probabilities to the class that is answered.")
+    tuning: Tuning = Field(
+        Tuning(), description="How the parameters of candidates with `search` are found, on training rows only."
+    )
     selection: Selection = Field(Selection(), description="How one candidate is chosen, on training rows only.")
     evaluation: Evaluation = Field(Evaluation(), description="What is measured on the test rows.")
     gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
@@ -333,6 +348,7 @@ class ProjectSpec(Contract):
                     f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
                 )
         networks = [name for name, one in self.candidates.items() if one.network]
+        check_tuning(self.tuning, self.candidates, holdout=self.selection.method == "holdout")
         if self.decision.threshold == "tuned" and networks:
             raise ValueError(f"decision.threshold: tuned is for estimators; {', '.join(networks)}: networks")
         if self.monitoring and not (self.row_id and self.time):

@@ -21,6 +21,7 @@ def evaluate(run: RunContext, scored: ScoredRows, fit: FitReport) -> EvaluationR
     from tasks.evaluation.answers import read_answers
     from tasks.evaluation.evaluate import evaluate_rows
     from tasks.evaluation.pictures import draw_pictures
+    from tasks.evaluation.search_pictures import draw_studies, read_studies
 
     with opened(run) as bench:
         table = read_answers(bench.read_frame(scored.answers), scored, bench.spec)
@@ -28,6 +29,8 @@ def evaluate(run: RunContext, scored: ScoredRows, fit: FitReport) -> EvaluationR
         histories = json.loads(bench.store.read(fit.history)) if fit.history else {}
         history = histories.get(fit.chosen.candidate) or next(iter(histories.values()), None)
         drawn = draw_pictures(bench.spec, table, numbers, selection=fit.selection, history=history)
+        if fit.studies:
+            drawn |= draw_studies(read_studies(bench.store.read(fit.studies)), fit.tuned)
         pictures = {title: bench.store.put_bytes(data, PNG) for title, data in drawn.items()}
         first = numbers.metrics[0]
         logger.info("%s %.3f [%.3f, %.3f] on %d test rows", first.metric, first.value, first.low, first.high, first.n)

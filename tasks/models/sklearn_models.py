@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import JsonValue
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
@@ -154,7 +153,9 @@ class SklearnRecipe:
         candidate = self._candidate
         kind = self._find(candidate.estimator or "")
         self._require_weights(kind)
-        params = {**self._defaults(kind), **self._checked(kind, candidate.params)}
+        self._require_known(kind, [name for name in candidate.search if "." not in name], "search")
+        self._require_known(kind, candidate.params, "params")
+        params = {**self._defaults(kind), **candidate.params}
         estimator = kind(**params)
         if hasattr(estimator, "predict_proba"):
             return estimator
@@ -207,16 +208,15 @@ class SklearnRecipe:
             defaults["n_jobs"] = self.spec.compute.threads
         return defaults
 
-    def _checked(self, kind: Any, params: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    def _require_known(self, kind: Any, names: Iterable[str], where: str) -> None:
         known = _parameters(kind)
-        for name in params:
+        for name in names:
             if name not in known:
                 near = get_close_matches(name, known, n=1)
                 raise SpecError(
-                    f"{self._where}.params: {kind.__name__} has no {name!r}; it has {', '.join(known)}.",
+                    f"{self._where}.{where}: {kind.__name__} has no {name!r}; it has {', '.join(known)}.",
                     remedy=f"Did you mean {near[0]}?" if near else "",
                 )
-        return params
 
 
 @lru_cache

@@ -49,4 +49,5 @@ def _template() -> Template:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.4g}"
+    environment.filters["value"] = lambda value: f"{value:.4g}" if isinstance(value, float) else str(value)
     return environment.get_template("report.html")

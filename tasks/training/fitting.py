@@ -22,9 +22,11 @@ from tasks.models.model import FittedModel, Load
 from tasks.models.recipes import fit_candidate, threads_for
 from tasks.models.tensorflow_runtime import GpuUse, allow_cpu, gpu_use, threads_in_use
 from tasks.training.selection import Progress, select_candidate
+from tasks.training.tuning import TrialDesk, Tuned, tune_candidates
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
 NETWORK_LIBRARIES = ("tensorflow", "keras")
+TUNING_LIBRARIES = ("optuna",)
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,15 @@ class FitResult:
     cpu_seconds: float
     gpu: GpuUse
     peak_memory_mb: float
+    tuned: Tuned
+    """What was found for the candidates that have a `search`."""
     history: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """candidate: metric: value per epoch; for networks."""
 
 
-def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress) -> FitResult:
+def fit_project(
+    spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress, desk: TrialDesk | None = None
+) -> FitResult:
     """Return the chosen candidate fitted on all training rows, with those of `selection.also_test` beside it.
 
     Parameters
@@ -65,7 +71,9 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
     load
         Resolves `module:function` in the project's folder.
     on_progress
-        Told of folds and epochs.
+        Told of folds, trials and epochs.
+    desk
+        Where trials are kept; needed where a candidate has a `search`.
 
     Raises
     ------
@@ -73,7 +81,8 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
     """
     started, cpu_started, gpu_started = time.perf_counter(), time.process_time(), gpu_use().seconds
     try:
-        selection, (chosen, *beside) = _select_and_fit(spec, frame, load, on_progress)
+        tuned = tune_candidates(spec, frame, load, on_progress, desk)
+        selection, (chosen, *beside) = _select_and_fit(tuned.spec, frame, load, on_progress)
     except MemoryError as error:
         raise TrainingFailed(
             f"{spec.name}: memory ran out in training on {len(frame):,} rows ({error or 'no more is to be had'}).",
@@ -87,10 +96,13 @@ def fit_project(spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress:
         selection=tuple(selection),
         class_prior=class_shares(frame, spec),
         hardware=describe_hardware(spec, chosen.model, len(frame), gpu.name),
-        libraries=library_versions(networks=any(one.model.backend == "keras" for one in fitted)),
+        libraries=library_versions(
+            networks=any(one.model.backend == "keras" for one in fitted), tuned=bool(tuned.candidates)
+        ),
         seconds=time.perf_counter() - started,
         cpu_seconds=time.process_time() - cpu_started,
         gpu=gpu,
+        tuned=tuned,
         peak_memory_mb=_peak_memory_mb(),
         history={one.name: one.model.history for one in fitted if one.model.history},
     )
@@ -118,10 +130,10 @@ def class_shares(frame: pd.DataFrame, spec: ProjectSpec) -> dict[str, float]:
     return {str(name): float(count) / len(frame) for name, count in zip(classes.tolist(), counts, strict=True)}
 
 
-def library_versions(*, networks: bool) -> dict[str, str]:
+def library_versions(*, networks: bool, tuned: bool = False) -> dict[str, str]:
     """Return the versions of what fitted the model, without importing any of it."""
     found = {"python": platform.python_version()}
-    for name in (*LIBRARIES, *(NETWORK_LIBRARIES if networks else ())):
+    for name in (*LIBRARIES, *(NETWORK_LIBRARIES if networks else ()), *(TUNING_LIBRARIES if tuned else ())):
         try:
             found[name] = version(name)
         except PackageNotFoundError:  # tensorflow has other names for other devices

@@ -1,7 +1,7 @@
 """Which candidate: all of them on the same folds of the training rows, and one rule."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -55,6 +55,12 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
     TrainingFailed, SpecError
         A candidate cannot be fitted.
     """
+    comparison = open_comparison(spec, frame, load, progress)
+    return _choose({name: comparison.judge(name) for name in spec.candidates}, comparison.ruler.metric, spec)
+
+
+def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress) -> "Comparison":
+    """Return what candidates, and trials of their parameters, are judged by. Parameters and errors as above."""
     rows = Rows.read(frame, spec)
     classes, truth = np.unique(rows.target, return_inverse=True)
     ruler = _Ruler(
@@ -62,8 +68,7 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
         classes,
         find_positive(spec.evaluation.positive, class_labels(classes)),
     )
-    comparison = _Comparison(spec, rows, truth, _folds(spec, rows), ruler, load, progress)
-    return _choose({name: comparison.judge(name) for name in spec.candidates}, ruler.metric, spec)
+    return Comparison(spec, rows, truth, _folds(spec, rows), ruler, load, progress)
 
 
 def corrected_standard_error(scores: Sequence[float], folds: Sequence[tuple[Positions, Positions]]) -> float:
@@ -137,8 +142,8 @@ class _Ruler:
 
 
 @dataclass(frozen=True)
-class _Comparison:
-    """All that stays the same from candidate to candidate."""
+class Comparison:
+    """All that stays the same from candidate to candidate, and from trial to trial."""
 
     spec: ProjectSpec
     rows: Rows
@@ -153,6 +158,15 @@ class _Comparison:
         what = f"selection: {name}"
         scores: list[float] = []
         error = 0.0
+        for done, (truth, answers, score) in enumerate(self.judge_folds(name), start=1):
+            scores.append(score)
+            if len(self.folds) == 1:
+                error = self.ruler.bootstrap_error(truth, answers)
+            self.progress(what, done, len(self.folds), {self.ruler.metric.name: float(np.mean(scores))})
+        return tuple(scores), error if len(self.folds) == 1 else corrected_standard_error(scores, self.folds)
+
+    def judge_folds(self, name: str) -> Generator[tuple[Codes, Answers, float], None, None]:
+        """Yield the truth, the candidate's answers and its score on each fold, as each is fitted."""
         # Once for all folds: finding the thread pools takes longer than fitting a small model.
         with stated_threads(self.spec, self.rows):
             for done, (fit, judge) in enumerate(self.folds, start=1):
@@ -160,11 +174,7 @@ class _Comparison:
                 with sklearn.config_context(skip_parameter_validation=done > 1):
                     answers = self._answers(name, fit, judge)
                 truth = self.truth[judge]
-                scores.append(self.ruler.measure(truth, answers))
-                if len(self.folds) == 1:
-                    error = self.ruler.bootstrap_error(truth, answers)
-                self.progress(what, done, len(self.folds), {self.ruler.metric.name: float(np.mean(scores))})
-        return tuple(scores), error if len(self.folds) == 1 else corrected_standard_error(scores, self.folds)
+                yield truth, answers, self.ruler.measure(truth, answers)
 
     def _answers(self, name: str, fit: Positions, judge: Positions) -> Answers:
         on_epoch = partial(self.progress, f"selection: {name}, epoch") if len(self.folds) == 1 else None

@@ -3,17 +3,20 @@
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.data import SplitRef
 from tasks.contracts.models import FitReport, ModelRef
 from tasks.contracts.runs import RunContext
-from tasks.policies import step
+from tasks.policies import POLICIES, source_digest, step
 from tasks.workbench import JSON, Workbench, opened
 
 if TYPE_CHECKING:
     from tasks.training.fitting import FitResult, FittedCandidate
+    from tasks.training.studies import Study
+    from tasks.training.tuning import TrialDesk
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +29,14 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
     from tasks.training.fitting import fit_project
 
     with opened(run) as bench:
-        result = fit_project(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress)
+        desk = _open_desk(bench, parts)
+        result = fit_project(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress, desk)
         report = FitReport(
             chosen=_store(bench, result.chosen),
             beside=tuple(_store(bench, one) for one in result.beside),
             selection=result.selection,
+            tuned=result.tuned.candidates,
+            studies=_store_studies(bench, result),
             class_prior=result.class_prior,
             history=_store_history(bench, result),
             seed=bench.spec.seed,
@@ -45,6 +51,19 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
     best = next(score for score in report.selection if score.chosen)
     logger.info("%s of %d: %s %.3f ± %.3f", best.candidate, len(report.selection), best.metric, best.mean, best.std)
     return report
+
+
+def _open_desk(bench: Workbench, parts: SplitRef) -> "TrialDesk":
+    """Return where the trials of this step are kept: in the registry, under what they compute."""
+    from tasks.training.tuning import TrialDesk
+    from tasks.training.workers import Request, local_workers
+
+    def helped(study: "Study") -> AbstractContextManager[object]:
+        request = Request(run=bench.run, rows=parts.train, candidate=study.candidate, study=study.key)
+        return local_workers(request, bench.spec.tuning.workers - 1)
+
+    made_by = f"{source_digest(POLICIES['train'].stage)} {bench.run.code}"
+    return TrialDesk(bench.registry, made_by, helped)
 
 
 def tell_progress(what: str, done: int, of: int, metrics: Mapping[str, float]) -> None:
@@ -73,3 +92,10 @@ def _store_history(bench: Workbench, result: "FitResult") -> ArtifactRef | None:
     if not result.history:
         return None
     return bench.store.put_bytes(json.dumps(result.history, sort_keys=True).encode(), JSON)
+
+
+def _store_studies(bench: Workbench, result: "FitResult") -> ArtifactRef | None:
+    if not result.tuned.studies:
+        return None
+    plain = [json.loads(study.model_dump_json()) for study in result.tuned.studies]
+    return bench.store.put_bytes(json.dumps(plain, sort_keys=True).encode(), JSON)

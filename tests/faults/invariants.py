@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 BLOB_NAME = re.compile(r"sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 TABLES = ("run", "lease", "step", "blob", "model_version", "verdict", "test_use", "champion", "release", "audit")
-TABLES += ("batch", "label_delivery", "window_report", "breaker")
+TABLES += ("batch", "label_delivery", "window_report", "breaker", "study", "trial")
 BATCH_BLOBS = ("rows_blob", "predictions_blob", "quarantine_blob")
 END_ACTION = {state: f"run.{state}" for state in ("completed", "failed", "cancelled")} | {"crashed": "run.crash"}
 
@@ -181,9 +181,14 @@ def every_change_has_its_audit_row(world: World) -> None:
     made += Counter(("labels.add", row["digest"]) for row in world.tables["label_delivery"])
     reports = (f"{row['project']}/{row['window']}" for row in world.tables["window_report"])
     made += Counter(("window.report", label) for label in reports)
+    made += Counter(("study.open", row["key"]) for row in world.tables["study"])
+    ended = (row for row in world.tables["trial"] if row["finished_at"])
+    made += Counter(("trial.finish", f"{row['study']}/{row['number']}") for row in ended)
     moves = world.tables["breaker"]
     made += Counter((BREAKER_ACTION[row["state"]], f"{row['project']}#{row['seq']}") for row in moves)
-    told = {action for action, _ in made} | set(END_ACTION.values()) | NOTED_OF_MONITORING
+    told = (
+        {action for action, _ in made} | set(END_ACTION.values()) | NOTED_OF_MONITORING | {"study.open", "trial.finish"}
+    )
     noted = Counter({what: count for what, count in noted.items() if what[0] in told})
     assert noted == made, f"I4: changed, but not noted: {made - noted}; noted, but not changed: {noted - made}"
 

@@ -12,7 +12,7 @@ from infra.artifacts.store import open_store
 from infra.faults import POINTS, STEPS
 from infra.registry.registry import Registry, open_registry
 from tasks.policies import POLICIES
-from tests.flows import test_monitoring, test_probation, test_scoring
+from tests.flows import test_monitoring, test_probation, test_scoring, test_tuning
 from tests.flows.conftest import ROOT, Place
 
 KILLED = -signal.SIGKILL
@@ -64,9 +64,13 @@ ALONE = "release.after_commit"
 OF_MONITORING = [point for point in POINTS if point.startswith(("batch.", "labels.", "monitor.", "rollback."))]
 """Of other commands than `run`: killed at in tests/flows/test_scoring.py, test_monitoring.py and test_probation.py."""
 
+OF_TUNING = [point for point in POINTS if point.startswith("trial.")]
+"""Of a project whose candidates are searched: killed at in tests/flows/test_tuning.py."""
+
 
 def test_every_point_is_killed_at() -> None:
-    assert sorted(POINTS) == sorted([*IN_TURN, ALONE, *OF_MONITORING])
+    assert sorted(POINTS) == sorted([*IN_TURN, ALONE, *OF_MONITORING, *OF_TUNING])
+    assert sorted(OF_TUNING) == sorted(test_tuning.POINTS)
     assert sorted(OF_MONITORING) == sorted([*test_scoring.POINTS, *test_monitoring.POINTS, *test_probation.POINTS])
 
 

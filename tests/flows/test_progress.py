@@ -18,6 +18,7 @@ from infra.faults import STEPS
 from infra.settings import load_settings
 from tasks.training.steps import tell_progress
 from tests.flows.desk import Desk, open_desk
+from tests.tasks.models.examples import numbers_spec
 
 steps = logging.getLogger("tasks.policies")
 
@@ -155,3 +156,18 @@ def test_a_thousand_updates_are_a_few_requests_and_the_last_is_shown(
     shown = desk.artifacts(read(desk, busy()))["iris-stages"]
     assert (float(str(shown.data)), shown.description) == (100.0, "1000")
     assert len(sent) <= 3
+
+
+def test_trials_move_the_bar_before_the_folds_do(bars: list[tuple[str, Bar]]) -> None:
+    search = {"n_neighbors": {"low": 1, "high": 9}}
+    knn = {"estimator": "sklearn.neighbors.KNeighborsClassifier"}
+    spec = numbers_spec({"plain": knn, "searched": {**knn, "search": search}})
+    bar = progress.TrainingBar(ProgressPage.__new__(ProgressPage), spec)
+    for what, done in (("tuning: searched", 10), ("selection: plain", 2), ("fit: searched, epoch", 4)):
+        record = logging.makeLogRecord({"training": {"what": what, "done": done, "of": 2 * done, "figures": "x 1"}})
+        bar.emit(record)
+    assert [shown for _, shown in bars] == [
+        Bar(12.5, "searched (search 1 of 1), trial 10 of 20, x 1"),
+        Bar(37.5, "plain (candidate 1 of 2), fold 2 of 4, x 1"),
+        Bar(87.5, "searched on all training rows, epoch 4 of 8, x 1"),
+    ]

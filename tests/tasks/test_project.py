@@ -69,6 +69,10 @@ FULL: dict[str, Any] = {
     "candidates": {
         "dummy": {
             "estimator": "sklearn.dummy.DummyClassifier", "params": {"strategy": "prior"},
+            "search": {
+                "random_state": {"low": 1, "high": 9, "step": 2, "log": False},
+                "prepare.number.scale": {"choices": ["none", "minmax"]},
+            },
             "balance": {"weights": "none", "resample": "over"}, "calibrate": "sigmoid",
         },
         "net": {
@@ -77,6 +81,9 @@ FULL: dict[str, Any] = {
         },
     },
     "decision": {"threshold": "even", "metric": None, "costs": None},
+    "tuning": {
+        "method": "random", "trials": 7, "pruning": "none", "batch": 2, "folds": None, "seed": 5, "workers": 2,
+    },
     "selection": {
         "method": "holdout", "folds": 3, "repeats": 2, "holdout_share": 0.3, "rule": "best", "also_test": ["net"],
     },
@@ -319,6 +326,17 @@ SENSE = [
     (("decision", "metric"), "f1", "decision", "metric and costs stand with threshold tuned"),
     (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net: networks"),
     (("prepare", "category", "encode"), "target", "prepare.category", "min_share stands with encode one_hot or ordinal"),
+    (("candidates", "dummy", "search", "strategy"), {"choices": [1]}, "candidates.dummy", "stands in params too"),
+    (("candidates", "dummy", "search", "prepare.number.scal"), {"choices": [1]}, "candidates.dummy", r"Did you mean 'prepare.number.scale'"),
+    (("candidates", "net", "search"), {"network.epochs": {"low": 0, "high": 5}}, "candidates.net", "network.epochs cannot be 0: .*greater than or equal to 1"),
+    (("candidates", "dummy", "search", "a b"), {"choices": [1]}, "candidates.dummy.search.a b", "the name of an argument, or the path"),
+    (("candidates", "net", "search"), {"rate": {"low": 0.1}}, "candidates.net.search.rate", "expected `choices`, or `low` and `high`"),
+    (("candidates", "net", "search"), {"rate": {"low": 1, "high": 1}}, "candidates.net.search.rate", "a low below high"),
+    (("candidates", "net", "search"), {"rate": {"low": 0, "high": 1, "log": True}}, "candidates.net.search.rate", "a low above 0"),
+    (("candidates", "net", "search"), {"rate": {"choices": [1, 1]}}, "candidates.net.search.rate", "1 stands there twice"),
+    (("candidates", "net", "search"), {"rate": {"choices": [1], "low": 1}}, "candidates.net.search.rate", "do not stand with `choices`"),
+    (("tuning", "method"), "tpee", "tuning.method", r"one of grid, random, tpe; .* Did you mean 'tpe'"),
+    (("tuning", "pruning"), "median", "the file", "folds and pruning need folds"),
     (("candidates", "net", "estimator"), "sklearn.x.Y", "candidates.net", "exactly one of estimator, network"),
     (("candidates", "dummy", "estimator"), "os.system", "candidates.dummy.estimator", "of a scikit-learn class"),
     (("candidates", "Bad Name"), {}, "candidates.Bad Name", "expected a name: a lower-case letter"),

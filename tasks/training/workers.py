@@ -1,0 +1,100 @@
+"""More processes of this machine on one study: `python -m tasks.training.workers < request.json`.
+
+A worker opens store and registry by itself and is told nothing but where to look: no model and no row goes from process to
+process. It ends when the study does, and when whoever started it is gone.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from infra.artifacts.reference import ArtifactRef, Digest
+from infra.errors import KeepfitError
+from infra.importing import importing
+from tasks.contracts.frozen import Contract
+from tasks.contracts.runs import RunContext
+
+logger = logging.getLogger(__name__)
+
+
+class Request(Contract):
+    """What a worker is to work on."""
+
+    run: RunContext
+    rows: ArtifactRef
+    candidate: str
+    study: Digest
+
+
+@contextmanager
+def local_workers(request: Request, count: int) -> Iterator["list[subprocess.Popen[str]]"]:
+    """Have so many more processes work on the study while the body does; they are gone when it ends."""
+    processes = [_start(request) for _ in range(count)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            _end(process)
+
+
+def _start(request: Request) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-P", "-m", "tasks.training.workers"]  # -P: a `tasks` in the current folder is not ours
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if process.stdin is not None:
+        process.stdin.write(request.model_dump_json() + "\n")
+        process.stdin.flush()  # and left open: its end says that this process is gone
+    return process
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    done = process.poll()
+    if done is None:  # it waits for a batch, or works on what somebody else has finished meanwhile
+        process.kill()
+    _, said = process.communicate()
+    if done:
+        last = said.strip().splitlines()[-1:] or [f"exit {done}"]
+        logger.warning("a worker on the trials ended early, the others did its part: %s", last[0])
+
+
+def work(request: Request) -> None:
+    """Work on the study until it is finished."""
+    from tasks.training.selection import open_comparison  # noqa: PLC0415  the request is read first
+    from tasks.training.studies import Study, judge_trials  # noqa: PLC0415
+    from tasks.training.trials import work_on  # noqa: PLC0415
+    from tasks.workbench import opened  # noqa: PLC0415
+
+    with opened(request.run) as bench:
+        frame = bench.read_frame(request.rows)
+        comparison = open_comparison(judge_trials(bench.spec), frame, bench.plugin_loader(), lambda *_: None)
+        study = Study.of(bench.spec, request.candidate, request.study, comparison.ruler.metric)
+        work_on(study, bench.registry, comparison, lambda _: None)
+
+
+def _leave_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Read the request on standard input and work."""
+    text = sys.stdin.readline()
+    if not text:
+        return
+    threading.Thread(target=_leave_with_parent, daemon=True, name="parent").start()
+    try:
+        with importing():
+            request = Request.model_validate_json(text)
+        work(request)
+    except KeepfitError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error.message}\n")
+        sys.exit(error.exit_code)
+    finally:
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
