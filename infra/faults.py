@@ -23,6 +23,9 @@ POINTS = (
     "rollback.after_commit",
     "release.in_transaction",
     "store.before_publish",
+    "study.start",
+    "study.before_commit",
+    "study.after_commit",
 )
 
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Balance, Calibrate, Decision
 from tasks.contracts.preparation import Preparation
+from tasks.contracts.study import Study
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
 from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, say_pattern
 
@@ -300,6 +301,9 @@ class ProjectSpec(Contract):
     )
     retraining: Retraining = Field(Retraining(), description="What an alarm may start, and what stops it.")
     compute: Compute = Field(Compute(), description="What training runs on.")
+    study: Study = Field(
+        Study(), description="What `keepfit study` measures on the training rows; a run never reads it."
+    )
     schedule: Schedule | None = Field(None, description="When retraining runs by itself; left out: only when asked.")
     seed: int = Field(0, description="Seed of everything that is random in training.")
 
@@ -313,6 +317,12 @@ class ProjectSpec(Contract):
                 raise ValueError(
                     f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
                 )
+        curve = self.study.validation_curve
+        if curve and curve.candidate not in self.candidates:
+            raise ValueError(
+                f"study.validation_curve.candidate: {curve.candidate!r} is not among the candidates: "
+                f"{', '.join(self.candidates)}"
+            )
         networks = [name for name, one in self.candidates.items() if one.network]
         if self.decision.threshold == "tuned" and networks:
             raise ValueError(f"decision.threshold: tuned is for estimators; {', '.join(networks)}: networks")
