@@ -24,11 +24,22 @@ from tasks.training.study.curves import (
 )
 from tasks.training.study.diagnosis import Case, diagnose, level_of, smallest_that_matters
 from tasks.training.study.judging import Judge, Tally, open_judge
-from tasks.training.study.nesting import estimate_nested
+from tasks.training.study.nesting import Tune, estimate_nested
+
+
+def leave_untuned(spec: ProjectSpec, _rows: pd.DataFrame) -> ProjectSpec:
+    """Return the project as it is: what is tuned where nothing has a search."""
+    return spec
 
 
 def study_candidates(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress, candidates: Sequence[str] = ()
+    spec: ProjectSpec,
+    frame: pd.DataFrame,
+    load: Load,
+    progress: Progress,
+    candidates: Sequence[str] = (),
+    *,
+    tune: Tune = leave_untuned,
 ) -> StudyReport:
     """Return what the candidates suffer from, and whether they can be told apart; pictures and page are for others to add.
 
@@ -42,6 +53,8 @@ def study_candidates(
         Told of every fit.
     candidates
         Only these; empty: all.
+    tune
+        What a run does to its candidates before it selects: they are studied with the parameters that it finds.
 
     Raises
     ------
@@ -50,7 +63,8 @@ def study_candidates(
     InsufficientData, SpecError, TrainingFailed
     """
     started = time.perf_counter()
-    names = choose_candidates(spec, candidates)
+    names, untuned = choose_candidates(spec, candidates), spec
+    spec = tune(untuned, frame)
     networks = any(spec.candidates[name].network for name in names)
     judge = open_judge(spec, frame, load, Tally(progress, 0), networks=networks)
     judge.tally.of = _count_fits(judge, names, networks=networks)
@@ -60,7 +74,7 @@ def study_candidates(
         luck = _measure_luck(judge, curves) if spec.study.seeds > 1 else []
         wanted = spec.study.validation_curve
         curve = draw_validation_curve(judge, wanted) if wanted and wanted.candidate in names else None
-        nested = estimate_nested(judge, frame, progress) if spec.study.nested else None
+        nested = estimate_nested(judge, frame, progress, untuned=untuned, tune=tune) if spec.study.nested else None
     sign, dummy = judge.metric.sign, judge.score_dummy()
     best = max(curves, key=lambda each: sign * each.points[-1].validation_mean).candidate
     scores = {each.candidate: sign * np.array(each.points[-1].validation) for each in curves}

@@ -1,33 +1,45 @@
 """The honest score of a selection: it is made anew within each outer fold and judged on rows that it never saw."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from infra.errors import InsufficientData
 from tasks.contracts.models import CandidateScore
+from tasks.contracts.project import ProjectSpec
 from tasks.contracts.study_report import NestedEstimate
-from tasks.models.partition import Positions
+from tasks.models.model import Load
 from tasks.training.fold_scores import corrected_standard_error
 from tasks.training.selection import Progress, select_candidate
 from tasks.training.study.judging import Judge
 
+Tune = Callable[[ProjectSpec, pd.DataFrame], ProjectSpec]
+"""Returns the project with the parameters that were found for its candidates on these rows."""
 
-def estimate_nested(judge: Judge, frame: pd.DataFrame, progress: Progress) -> NestedEstimate:
-    """Return the score of the procedure "select, then fit the chosen one", beside the naive score of what it chose.
+
+def estimate_nested(
+    judge: Judge, frame: pd.DataFrame, progress: Progress, *, untuned: ProjectSpec, tune: Tune
+) -> NestedEstimate:
+    """Return the score of the procedure "tune, select, then fit the chosen one", beside the naive score of what it chose.
 
     The best of many means is the mean that luck helped most: it tells which candidate to take and overrates what it is worth
     (Varma & Simon 2006, BMC Bioinformatics 7:91; Cawley & Talbot 2010, JMLR 11, sec. 5). So the whole of `select_candidate`
-    runs on the rows that an outer fold fits on, tuning included where a project tunes, and the candidate that it chose is
+    runs on the rows that an outer fold fits on, after the tuning where a project tunes, and the candidate that it chose is
     judged on the fold's other rows (Stone 1974, J. R. Stat. Soc. B 36).
 
     Parameters
     ----------
     judge
-        Its first round of folds are the outer ones.
+        Its first round of folds are the outer ones; its project is tuned on all rows.
     frame
         The training rows that the judge was opened on.
     progress
         Told of each selection's folds.
+    untuned
+        The project as it stands in the file.
+    tune
+        What a run does before it selects.
 
     Raises
     ------
@@ -37,9 +49,13 @@ def estimate_nested(judge: Judge, frame: pd.DataFrame, progress: Progress) -> Ne
     folds = judge.folds[: judge.round]
     scores, chosen = [], []
     for at, (fit, held) in enumerate(folds, start=1):
-        name = _select(judge, frame, fit, progress)
+        rows = frame.iloc[fit].reset_index(drop=True)
+        spec = tune(untuned, rows)
+        name = _select(spec, rows, judge.load, progress)
         chosen.append(name)
-        scores.append(judge.score(f"{name}, chosen in outer fold {at} of {len(folds)}", name, fit, held).validation)
+        scores.append(
+            judge.score(f"{name}, chosen in outer fold {at} of {len(folds)}", name, fit, held, spec).validation
+        )
     naive = find_best(select_candidate(judge.spec, frame, judge.load, progress), judge.metric.sign)
     mean, error = float(np.mean(scores)), corrected_standard_error(scores, folds)
     return NestedEstimate(
@@ -54,10 +70,9 @@ def estimate_nested(judge: Judge, frame: pd.DataFrame, progress: Progress) -> Ne
     )
 
 
-def _select(judge: Judge, frame: pd.DataFrame, fit: Positions, progress: Progress) -> str:
-    rows = frame.iloc[fit].reset_index(drop=True)
+def _select(spec: ProjectSpec, rows: pd.DataFrame, load: Load, progress: Progress) -> str:
     try:
-        scores = select_candidate(judge.spec, rows, judge.load, progress)
+        scores = select_candidate(spec, rows, load, progress)
     except InsufficientData as error:
         raise InsufficientData(
             f"study.nested: the selection within an outer fold has too few rows ({len(rows)}): {error.message}",
