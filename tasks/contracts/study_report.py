@@ -13,7 +13,7 @@ Finding = Literal[
     "over-fitted",
     "under-fitted",
     "more data would help",
-    "no better than the dummy",
+    "not told apart from the dummy",
     "behind another candidate",
     "as good as these data allow",
     "not told apart",

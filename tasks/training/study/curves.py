@@ -155,7 +155,7 @@ def _read_validation_curve(judge: Judge, points: Sequence[CurvePoint], parameter
     if best in ends and len(equals) < len(differences):
         said += " It lies at the end of the values: look beyond it."
     if len(equals) == len(differences):
-        said += " Over these values the parameter does not matter as far as these rows can tell."
+        said += " As far as these rows can tell none of these values is better than another."
     return best, said
 
 
@@ -165,23 +165,19 @@ def measure_luck(judge: Judge, name: str, own: Sequence[float], *, seeds: int, o
     The candidate is refitted with other seeds on the same folds (`seed` moves its initial weights, its draws of rows and
     columns, its resampling; the folds stay). The spread over seeds is sqrt(mean over folds of the variance over seeds): what
     is luck and no property of data or method (Bouthillier et al. 2021, MLSys, "Accounting for variance in machine
-    learning benchmarks"). Where the first fold shows none at all, the candidate uses no seed and the other folds are left out.
+    learning benchmarks").
 
     Parameters
     ----------
     own
         Its scores with the project's seed, one a fold.
     one_fold
-        Of the first round look at the first fold only: for networks.
+        Refit on the first fold only and not on a whole round of them: for networks.
     """
     per_fold = []
-    for at, ((fit, held), first) in enumerate(zip(judge.folds[: judge.round], own, strict=False)):
+    for (fit, held), first in zip(judge.folds[: 1 if one_fold else judge.round], own, strict=False):
         scores = [first, *_refit(judge, name, fit, held, seeds)]
-        spread = float(np.var(scores, ddof=1)) if np.ptp(scores) > NO_SPREAD else 0.0
-        per_fold.append(spread)
-        if one_fold or (at == 0 and spread == 0):
-            judge.tally.skip((judge.round - at - 1) * (seeds - 1))
-            break
+        per_fold.append(float(np.var(scores, ddof=1)) if np.ptp(scores) > NO_SPREAD else 0.0)
     seed_std, fold_std = float(np.sqrt(np.mean(per_fold))), float(np.std(own, ddof=1))
     return Luck(
         candidate=name,
@@ -201,7 +197,7 @@ def _refit(judge: Judge, name: str, fit: Positions, held: Positions, seeds: int)
 def _tell_luck(metric: str, seed_std: float, fold_std: float, folds: int) -> str:
     folds_said = f"over {folds} folds it varies by {fold_std:.4f}"
     if seed_std == 0:
-        return f"The seed plays no part; {folds_said}."
+        return f"No other seed changes the score; {folds_said}."
     more = (
         "as much as"
         if 0.8 < seed_std / max(fold_std, 1e-12) < 1.25

@@ -114,12 +114,10 @@ def _ask_over(case: Case) -> Answer:
     gap, learnt = case.training - case.validation, case.training - case.dummy
     beyond = case.mean(gap - LOST_SHARE * learnt)
     figures = f"{_figure(case, case.training)} on its own training rows, {_figure(case, case.validation)} on others"
-    learnt_mean = float(np.mean(learnt))
-    lost = (
-        f", {min(np.mean(gap) / learnt_mean, 1):.0%} of what it is better than the dummy is lost"
-        if learnt_mean > 0
-        else ""
-    )
+    lost = ""
+    if case.mean(learnt).low(case.alpha) > 0:
+        share = min(float(np.mean(gap) / np.mean(learnt)), 1.0)
+        lost = f", {share:.0%} of what it is better than the dummy is lost"
     if beyond.low(case.alpha) > 0 and np.mean(gap) >= case.matters:
         return Answer("over-fitted", f"Over-fitted: {figures}{lost}.")
     if beyond.high(case.alpha) <= 0:
@@ -181,7 +179,7 @@ def expect_next(gain: float, before: float) -> float:
 
 def _conclude(case: Case, *, saturated: bool) -> Finding:
     if case.mean(case.validation - case.dummy).low(case.alpha) <= 0:
-        return "no better than the dummy"
+        return "not told apart from the dummy"
     if case.difference is not None and case.difference.told_apart:
         return "behind another candidate"
     return "as good as these data allow" if saturated else "not told apart"
@@ -198,7 +196,7 @@ def _advise(finding: Finding, case: Case) -> str:
         "a `study.validation_curve` over the parameter that holds it back shows where.",
         "under-fitted": "Give it more freedom or better features, or take the candidate that does better.",
         "more data would help": "Gather more rows of the same kind before anything is tuned.",
-        "no better than the dummy": "Look at the features: nothing in them speaks of the target, as far as this candidate sees.",
+        "not told apart from the dummy": "Look at the features: as far as these rows and this candidate can tell, nothing in them speaks of the target.",
         "behind another candidate": f"Take {best}, or leave this one out.",
         "as good as these data allow": "Only better features or another kind of candidate will change the score; more rows will not.",
         "not told apart": "More rows, or more `study.repeats`, would say more; until then take the simplest.",

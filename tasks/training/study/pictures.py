@@ -17,6 +17,9 @@ from tasks.contracts.study_report import CurvePoint, Diagnosis, LearningCurve, S
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 DOTS_PER_INCH = 110
+NEAR = 1.0
+"""The dummy is in the picture where it is no farther off than the scores are from each other."""
+
 ACROSS = 3
 """Learning curves beside each other."""
 
@@ -44,13 +47,14 @@ def draw_learning_curves(report: StudyReport) -> bytes:
     panels = figure.subplots(down, across, sharey=True, squeeze=False)
     headlines = {diagnosis.candidate: diagnosis for diagnosis in report.diagnoses}
     for axes, curve in zip(panels.flat, report.curves, strict=False):
-        _draw_curve(axes, [point.rows for point in curve.points], curve.points, report.dummy)
+        _draw_curve(axes, [point.rows for point in curve.points], curve.points)
         axes.set_xscale("log", base=2)
         axes.set_xticks([point.rows for point in curve.points])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: _short(rows)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_title(_panel_title(curve, headlines.get(curve.candidate)), fontsize="medium")
         axes.set_xlabel("training rows")
+    _draw_dummy(panels.flat[: len(report.curves)], report.dummy)
     for axes in panels.flat[len(report.curves) :]:
         axes.set_visible(False)
     for axes in panels[:, 0]:
@@ -65,7 +69,8 @@ def draw_validation_curve(report: StudyReport, curve: ValidationCurve) -> bytes:
     figure = _figure(max(5.6, 0.7 * len(curve.points) + 2.5), 4.4)
     axes = figure.subplots()
     places = list(range(len(curve.points)))
-    _draw_curve(axes, places, curve.points, report.dummy)
+    _draw_curve(axes, places, curve.points)
+    _draw_dummy([axes], report.dummy)
     best = next(place for place, point in enumerate(curve.points) if point.setting == curve.best)
     axes.axvline(best, color=BLUE, linewidth=0.8, linestyle=":")
     axes.set_xticks(places, [point.setting for point in curve.points], rotation=45 if len(places) > 8 else 0)
@@ -92,11 +97,11 @@ def draw_differences(report: StudyReport) -> bytes:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.7)
     axes.set(
-        xlabel=f"difference of {report.metric} to {report.best}; positive is better; 95 % for all pairs together",
-        title=f"{report.project}: candidates beside the best, {report.folds} folds",
+        xlabel=f"difference of {report.metric} (positive is better)",
+        title=f"{report.project}: candidates beside the best, {report.folds} folds,\nintervals of 95 % for all pairs together",
     )
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower left", fontsize="small")
+    _legend(figure, axes)
     return _png(figure)
 
 
@@ -114,7 +119,7 @@ def _draw_difference(axes: Any, place: int, diagnosis: Diagnosis) -> None:
     )  # fmt: skip
 
 
-def _draw_curve(axes: Any, places: Sequence[float], points: Sequence[CurvePoint], dummy: float) -> None:
+def _draw_curve(axes: Any, places: Sequence[float], points: Sequence[CurvePoint]) -> None:
     for name, colour, style in (("training", ORANGE, "--"), ("validation", BLUE, "-")):
         mean = np.array([getattr(point, f"{name}_mean") for point in points])
         error = np.array([getattr(point, f"{name}_error") for point in points])
@@ -125,8 +130,16 @@ def _draw_curve(axes: Any, places: Sequence[float], points: Sequence[CurvePoint]
         )
     for place, point in zip(places, points, strict=True):
         axes.plot([place] * len(point.validation), point.validation, ".", color=BLUE, alpha=0.25, markersize=4)
-    axes.axhline(dummy, color=GREY, linestyle=":", linewidth=1, label="dummy")
     axes.grid(alpha=0.3)
+
+
+def _draw_dummy(panels: Sequence[Any], dummy: float) -> None:
+    """Draw the dummy into panels of one scale, which it does not change where it is far off: all curves would be one line."""
+    low, high = panels[0].get_ylim()
+    for axes in panels:
+        axes.axhline(dummy, color=GREY, linestyle=":", linewidth=1, label=f"dummy ({dummy:.3g})")
+    if not low - NEAR * (high - low) <= dummy <= high + NEAR * (high - low):
+        panels[0].set_ylim(low, high)
 
 
 def _panel_title(curve: LearningCurve, diagnosis: Diagnosis | None) -> str:

@@ -47,15 +47,15 @@ def test_every_fit_is_told_and_the_last_is_the_last_of_all() -> None:
         study={"folds": 3, "repeats": 2, "seeds": 3, "learning_curve": {"points": 2}},
     )
     study_candidates(spec, two_clouds(200), no_functions, lambda what, done, of, _: told.append((what, done, of)))
-    # Two candidates at two points on six folds, and two more seeds on three folds: the forest's all, of bayes the first.
-    assert len(told) == 2 * 2 * 6 + 2 * 3 + 2
+    # Two candidates at two points on six folds, and two more seeds on the three folds of a round.
+    assert len(told) == 2 * 2 * 6 + 2 * 2 * 3
     assert told[-1][1:] == (36, 36)
     assert all(what.startswith("study: ") for what, _, _ in told)
 
 
 def test_the_validation_curve_finds_the_parameter_that_is_neither_too_small_nor_too_large() -> None:
-    curve = {"candidate": "knn", "parameter": "n_neighbors", "values": [1, 15, 150]}
-    frame = chessboard(240)
+    curve = {"candidate": "knn", "parameter": "n_neighbors", "values": [1, 15, 400]}
+    frame = chessboard(800)
     frame.loc[::5, "y"] = 1 - frame.loc[::5, "y"]  # one label in five is wrong: a single neighbour believes it
     report = study({"knn": {"estimator": KNN}}, frame, study={**SHORT, "validation_curve": curve})
     found = report.validation_curve
@@ -97,7 +97,7 @@ def test_what_uses_no_seed_shows_none_and_what_does_shows_its_luck() -> None:
     )
     knn, forest = report.luck
     assert knn.seed_std == 0
-    assert "plays no part" in knn.detail
+    assert "No other seed changes the score" in knn.detail
     # Three trees on a fair coin's 40 rows: about as much as 40 tosses, sqrt(0.25 / 40).
     assert 0.03 < forest.seed_std < 0.12
     assert "by luck alone" in forest.detail

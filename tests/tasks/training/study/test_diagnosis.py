@@ -35,7 +35,7 @@ def test_a_line_through_a_chessboard_is_under_fitted_where_another_candidate_sho
 
 def test_alone_the_same_line_is_not_said_to_be_too_simple() -> None:
     alone = of(study({"linear": LINEAR}, chessboard(600)), "linear")
-    assert alone.findings == ("no better than the dummy",)
+    assert alone.findings == ("not told apart from the dummy",)
     assert any("cannot be told: there is no other candidate" in reason for reason in alone.reasons)
 
 
