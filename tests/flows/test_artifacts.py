@@ -147,6 +147,16 @@ def test_without_a_run_there_is_no_page_and_nothing_is_published() -> None:
     publish_refused_data("iris", "0" * 32)
 
 
+def test_the_run_page_says_how_each_candidate_differs_from_the_chosen() -> None:
+    selection = make_manifest(HOSTILE).fit.selection
+    lines = list(verdict.render_selection(selection))
+    (row,) = table_of(lines)[2:]
+    assert len(row) == 5
+    assert row[0].strip().startswith("**")
+    assert row[4].count("roc_auc") == 1, "the difference in words"
+    assert list(verdict.render_selection(())) == []
+
+
 def test_the_page_of_a_study_keeps_every_word_in_its_cell_and_shows_each_finding_with_its_reasons() -> None:
     seen = FoldDifference(
         against=HOSTILE, difference=-0.1, low=-0.2, high=0.0, p_value=0.04, told_apart=True, detail=HOSTILE
