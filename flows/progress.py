@@ -225,3 +225,34 @@ def _listening(*handlers: logging.Handler) -> Iterator[None]:
     finally:
         for handler in handlers:
             root.removeHandler(handler)
+
+
+class StudyBar(logging.Handler):
+    """Shows how many of a study's fits are done."""
+
+    def __init__(self, page: ProgressPage, project: str) -> None:
+        super().__init__(logging.INFO)
+        self._page, self._key = page, artifact_key(project, "study")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told = getattr(record, "training", None)
+        if told and told["what"].startswith("study: "):
+            what, done, of = told["what"].removeprefix("study: "), told["done"], told["of"]
+            self._page.show(self._key, Bar(100 * done / max(of, 1), f"{what}, fit {done} of {of}"))
+        elif getattr(record, "step", "") == "study" and getattr(record, "phase", "") == "end":
+            self._page.show(self._key, Bar(100.0, "The study is done."))
+
+
+@contextmanager
+def showing_study(project: str) -> Iterator[None]:
+    """Show the fits of the study inside on this flow run's page; without one, nothing is shown."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        yield
+        return
+    page = ProgressPage(context.flow_run.id)
+    try:
+        with _listening(StudyBar(page, project)):
+            yield
+    finally:
+        page.close()

@@ -37,19 +37,21 @@ START_PATIENCE = timedelta(minutes=5)
 RECENT = timedelta(days=1)
 RUNS_OF_A_PROJECT = 200
 PAGE = 200
+LEDGERED = ("retrain", "study")
+"""Flows whose runs have an entry of their own in the ledger."""
 QUICK = ("approve", "promote", "rollback")
 """Flows that take seconds: to wait for a person, `approve` is suspended, not running."""
 
 
 def reconcile(client: SyncPrefectClient, registry: Registry) -> tuple[str, ...]:
-    """Return the names of the retrainings that Prefect had in another state than the ledger.
+    """Return the names of the retrainings and studies that Prefect had in another state than the ledger.
 
     Those that Prefect still shows as running when the ledger has their end; and those that it shows as crashed, because
     no heartbeat came through, when the ledger has them completed.
     """
     changed = []
-    live = _read(client, ("retrain",), (StateType.RUNNING, StateType.CANCELLING))
-    crashed = _read(client, ("retrain",), (StateType.CRASHED,), since=RECENT)
+    live = _read(client, LEDGERED, (StateType.RUNNING, StateType.CANCELLING))
+    crashed = _read(client, LEDGERED, (StateType.CRASHED,), since=RECENT)
     for flow_run in [*live, *crashed]:
         run = _find_in_ledger(registry, flow_run)
         if run is not None and _contradicts(flow_run, run):

@@ -76,9 +76,13 @@ def running(
 
 
 def finish(run: OpenRun, outcome: RunOutcome) -> None:
-    """End the run well, in the ledger; its lease beats no more."""
+    """End a retraining well, in the ledger."""
+    close(run, {"status": outcome.status, "version": outcome.version, "decision": outcome.decision})
+
+
+def close(run: OpenRun, summary: Mapping[str, object]) -> None:
+    """End the run well, in the ledger, with what it came to; its lease beats no more."""
     run.ended.set()
-    summary = {"status": outcome.status, "version": outcome.version, "decision": outcome.decision}
     open_workspace().registry.finish_run(run.grant, state="completed", outcome=summary, error=None)
 
 

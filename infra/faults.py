@@ -25,6 +25,9 @@ POINTS = (
     "trial.before_commit",
     "trial.after_commit",
     "store.before_publish",
+    "study.start",
+    "study.before_commit",
+    "study.after_commit",
 )
 
 

@@ -51,6 +51,7 @@ POLICIES: dict[str, Policy] = {
     "validate": Policy("validation", retries=2, timeout_s=HOUR),
     "split": Policy("preparation", retries=2, timeout_s=HOUR),
     "train": Policy("training", retries=1, timeout_s=24 * HOUR),
+    "study": Policy("training", retries=1, timeout_s=24 * HOUR),
     "score": Policy("scoring", retries=2, timeout_s=HOUR),
     "evaluate": Policy("evaluation", retries=2, timeout_s=HOUR),
     "decide": Policy("evaluation", retries=2, timeout_s=HOUR),

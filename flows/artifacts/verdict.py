@@ -1,7 +1,7 @@
 """The verdict on a candidate: its checks, its figures and its pictures, and the way to the version's full page."""
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
@@ -9,6 +9,7 @@ from flows.artifacts.publishing import figure, has_page, publishing, words
 from infra.artifacts.reference import LONGEST_LINK, ArtifactRef
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, Verdict
+from tasks.contracts.models import CandidateScore, FitReport
 from tasks.contracts.release import Proposal, RunOutcome
 from tasks.contracts.tuning import TunedCandidate
 
@@ -20,7 +21,7 @@ def publish_outcome(outcome: RunOutcome) -> None:
     if not has_page():
         return
     title = outcome.version or outcome.project
-    _publish(title, outcome.verdict, outcome.evaluation, outcome.fit.tuned)
+    _publish(title, outcome.verdict, outcome.evaluation, outcome.fit)
     if outcome.report and outcome.version:
         publish_report(outcome.version, outcome.report)
 
@@ -95,9 +96,24 @@ def render_tuned(tuned: Iterable[TunedCandidate]) -> Iterator[str]:
             yield f"| {trial.number + 1} | {figure(trial.value)} | {values} |"
 
 
-def _publish(title: str, verdict: Verdict, evaluation: EvaluationReport, tuned: Iterable[TunedCandidate] = ()) -> None:
+def render_selection(selection: Sequence[CandidateScore]) -> Iterator[str]:
+    """Yield how the candidate was chosen as lines of Markdown; nothing where that is not known."""
+    if not selection:
+        return
+    yield ""
+    yield "| on the training rows | mean | standard error | why | beside the chosen |"
+    yield "|---|---|---|---|---|"
+    for score in selection:
+        name = f"**{words(score.candidate)}**" if score.chosen else words(score.candidate)
+        beside = words(score.difference.detail) if score.difference else ""
+        yield f"| {name} | {figure(score.mean)} | {figure(score.standard_error)} | {words(score.reason)} | {beside} |"
+
+
+def _publish(title: str, verdict: Verdict, evaluation: EvaluationReport, fit: FitReport | None = None) -> None:
     with publishing("the verdict"):
-        lines = [*render_verdict(title, verdict), "", *render_figures(evaluation), *render_tuned(tuned)]
+        lines = [*render_verdict(title, verdict), "", *render_figures(evaluation)]
+        if fit is not None:
+            lines += [*render_selection(fit.selection), *render_tuned(fit.tuned)]
         lines += _render_pictures(evaluation)
         passed = sum(check.status == "pass" for check in verdict.checks)
         told = f"Verdict on {title}: {verdict.decision}, {passed} of {len(verdict.checks)} checks passed."

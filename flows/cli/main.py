@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import watching
+from flows.cli import studying, watching
 from flows.cli.options import AsJson, Project, Version, Why, parse_time
 from infra.errors import KeepfitError
 
@@ -153,6 +153,7 @@ def lineage(version: Version, as_json: AsJson = False) -> None:
     show_lineage(version, as_json=as_json)
 
 
+app.command(rich_help_panel=LOOK)(studying.study)
 app.command(rich_help_panel=LOOK)(watching.trace)
 app.command(rich_help_panel=LOOK)(watching.replay)
 app.command(rich_help_panel=ACT)(watching.breaker)

@@ -116,7 +116,8 @@ def _selection_table(fit: FitReport) -> Table:
     for score in fit.selection:
         spread = f" ± {score.std:.3f}" if len(score.scores) > 1 else ""
         name = Text(score.candidate, style="bold" if score.chosen else "")
-        table.add_row(name, f"{score.mean:.3f}{spread}", score.reason)
+        beside = f" {score.difference.detail}" if score.difference else ""
+        table.add_row(name, f"{score.mean:.3f}{spread}", f"{score.reason}{beside}")
     return table
 
 

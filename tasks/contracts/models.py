@@ -22,6 +22,22 @@ class ModelRef(Contract):
     fit_seconds: float
 
 
+class FoldDifference(Contract):
+    """How a candidate differs from another over the same folds: the corrected resampled t-test (Nadeau and Bengio 2003)."""
+
+    against: str = Field(description="The candidate that it is held against.")
+    difference: float = Field(
+        description="Mean over the folds of its score less the other's, the sign turned where lower is better: positive is better."
+    )
+    low: float = Field(
+        description="Interval of the difference: 95 % for all pairs of candidates together (Bonferroni)."
+    )
+    high: float
+    p_value: float = Field(description="Two-sided; Holm's over all pairs of candidates.")
+    told_apart: bool = Field(description="p is at most 0.05.")
+    detail: str = Field(description="All of it in words.")
+
+
 class CandidateScore(Contract):
     """How a candidate did in selection, on training rows only."""
 
@@ -33,6 +49,9 @@ class CandidateScore(Contract):
     scores: tuple[float, ...]
     chosen: bool
     reason: str = Field("", description="Why it was or was not chosen, in words.")
+    difference: FoldDifference | None = Field(
+        None, description="To the chosen one, over the same folds; none for itself and with a single holdout."
+    )
 
 
 class Hardware(Contract):

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Balance, Calibrate, Decision
 from tasks.contracts.preparation import Preparation
+from tasks.contracts.study import Study
 from tasks.contracts.tuning import ParameterName, Space, Tuning, check_search, check_tuning
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
 from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, say_pattern
@@ -334,6 +335,9 @@ class ProjectSpec(Contract):
     )
     retraining: Retraining = Field(Retraining(), description="What an alarm may start, and what stops it.")
     compute: Compute = Field(Compute(), description="What training runs on.")
+    study: Study = Field(
+        Study(), description="What `keepfit study` measures on the training rows; a run never reads it."
+    )
     schedule: Schedule | None = Field(None, description="When retraining runs by itself; left out: only when asked.")
     seed: int = Field(0, description="Seed of everything that is random in training.")
 
@@ -342,11 +346,6 @@ class ProjectSpec(Contract):
         for where, column in self._columns_named():
             if column not in self.columns:
                 raise ValueError(f"{where}: {column!r} is not among the columns: {', '.join(self.columns)}")
-        for name in self.selection.also_test:
-            if name not in self.candidates:
-                raise ValueError(
-                    f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
-                )
         networks = [name for name, one in self.candidates.items() if one.network]
         check_tuning(self.tuning, self.candidates, holdout=self.selection.method == "holdout")
         if self.decision.threshold == "tuned" and networks:
@@ -364,6 +363,21 @@ class ProjectSpec(Contract):
             )
         if not self.features:
             raise ValueError("no feature is left: every column is the target, an id or marked `feature: false`")
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_exist(self) -> Self:
+        for name in self.selection.also_test:
+            if name not in self.candidates:
+                raise ValueError(
+                    f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
+                )
+        curve = self.study.validation_curve
+        if curve and curve.candidate not in self.candidates:
+            raise ValueError(
+                f"study.validation_curve.candidate: {curve.candidate!r} is not among the candidates: "
+                f"{', '.join(self.candidates)}"
+            )
         return self
 
     def _columns_named(self) -> list[tuple[str, str]]:

@@ -27,7 +27,8 @@ from tasks.evaluation.bounds import (
     finite_or_none,
     require_model,
 )
-from tasks.evaluation.comparison import Comparison, compare, holm
+from tasks.evaluation.comparison import Comparison, compare
+from tasks.metrics.multiplicity import holm
 from tasks.metrics.registry import Metric, find_metric
 
 Policy = Literal["first", "superiority", "non_inferiority", "unchanged"]

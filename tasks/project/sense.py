@@ -141,6 +141,10 @@ def _check_names(data: dict[str, Any]) -> Iterator[Problem]:
     for i, name in enumerate(read_at(data, list, "selection", "also_test") or []):
         if isinstance(name, str) and candidates and name not in candidates:
             yield _not_among(("selection", "also_test", i), name, "the candidates", list(candidates))
+    place: Path = ("study", "validation_curve", "candidate")
+    studied = read_at(data, str, *place)
+    if studied is not None and candidates and studied not in candidates:
+        yield _not_among(place, studied, "the candidates", list(candidates))
 
 
 def _check_split(data: dict[str, Any]) -> Iterator[Problem]:

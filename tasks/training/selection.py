@@ -19,6 +19,7 @@ from tasks.models.inputs import Inputs, Rows
 from tasks.models.model import Array, Load, class_labels
 from tasks.models.partition import Positions, cross_validate, hold_out
 from tasks.models.recipes import fit_rows, stated_threads
+from tasks.training.fold_scores import compare_with_chosen, corrected_standard_error
 
 if TYPE_CHECKING:
     from tasks.models.keras_models import KerasModel
@@ -56,7 +57,9 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
         A candidate cannot be fitted.
     """
     comparison = open_comparison(spec, frame, load, progress)
-    return _choose({name: comparison.judge(name) for name in spec.candidates}, comparison.ruler.metric, spec)
+    metric = comparison.ruler.metric
+    chosen = _choose({name: comparison.judge(name) for name in spec.candidates}, metric, spec)
+    return compare_with_chosen(chosen, comparison.folds, sign=metric.sign)
 
 
 def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress) -> "Comparison":
@@ -69,16 +72,6 @@ def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress
         find_positive(spec.evaluation.positive, class_labels(classes)),
     )
     return Comparison(spec, rows, truth, _folds(spec, rows), ruler, load, progress)
-
-
-def corrected_standard_error(scores: Sequence[float], folds: Sequence[tuple[Positions, Positions]]) -> float:
-    """Return the standard error of a mean over folds whose training rows overlap.
-
-    sqrt((1/J + n_judge/n_fit) s²) over J folds, s² their sample variance (Nadeau & Bengio 2003, Machine Learning
-    52, sec. 3, eq. 9): without the second term, repeating the folds would make the error as small as one likes.
-    """
-    ratio = float(np.mean([len(judge) / len(fit) for fit, judge in folds]))
-    return float(np.sqrt((1 / len(scores) + ratio) * np.var(scores, ddof=1)))
 
 
 def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:

@@ -1,4 +1,4 @@
-"""The step of training: candidates compared, the chosen one fitted and stored."""
+"""The steps of training: candidates compared, the chosen one fitted and stored; and candidates studied, with nothing kept but what was seen."""
 
 import json
 import logging
@@ -10,8 +10,9 @@ from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.data import SplitRef
 from tasks.contracts.models import FitReport, ModelRef
 from tasks.contracts.runs import RunContext
+from tasks.contracts.study_report import StudyReport
 from tasks.policies import POLICIES, source_digest, step
-from tasks.workbench import JSON, Workbench, opened
+from tasks.workbench import HTML, JSON, PNG, Workbench, opened
 
 if TYPE_CHECKING:
     from tasks.training.fitting import FitResult, FittedCandidate
@@ -51,6 +52,24 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
     best = next(score for score in report.selection if score.chosen)
     logger.info("%s of %d: %s %.3f ± %.3f", best.candidate, len(report.selection), best.metric, best.mean, best.std)
     return report
+
+
+@step
+def study(run: RunContext, parts: SplitRef, candidates: tuple[str, ...]) -> StudyReport:
+    """Return what the candidates suffer from, measured on the training rows alone, with its pictures and its page."""
+    from tasks.training.study.measurement import study_candidates
+    from tasks.training.study.page import render_page
+    from tasks.training.study.pictures import draw_study
+
+    with opened(run) as bench:
+        rows = bench.read_frame(parts.train)
+        report = study_candidates(bench.spec, rows, bench.plugin_loader(), tell_progress, candidates)
+        drawn = draw_study(report)
+        pictures = {title: bench.store.put_bytes(data, PNG) for title, data in drawn.items()}
+        page = bench.store.put_bytes(render_page(report, drawn).encode(), HTML)
+    for diagnosis in report.diagnoses:
+        logger.info("%s: %s", diagnosis.candidate, ", ".join(diagnosis.findings))
+    return report.model_copy(update={"pictures": pictures, "page": page})
 
 
 def _open_desk(bench: Workbench, parts: SplitRef) -> "TrialDesk":

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from flows.artifacts import monitoring, validation, verdict
+from flows.artifacts import monitoring, study, validation, verdict
 from flows.artifacts.publishing import artifact_key
 from flows.artifacts.validation import REFUSED, publish_refused_data, publish_validation
 from infra.registry.holder import describe_process
 from infra.workspace import open_workspace
 from tasks.contracts.data import Check
 from tasks.contracts.evaluation import GateCheck
+from tasks.contracts.models import FoldDifference
 from tasks.contracts.monitoring import Change, DriftReport, MonitorReport, Window
+from tasks.contracts.study_report import Diagnosis, Luck, StudyReport
 from tests.flows.desk import Desk, open_desk
 from tests.tasks.release.builders import make_manifest, make_verdict
 from tests.tasks.release.waiting import own_workspace
@@ -143,3 +145,54 @@ def test_refused_data_shows_its_evidence_on_the_page_of_its_run(desk: Desk) -> N
 def test_without_a_run_there_is_no_page_and_nothing_is_published() -> None:
     publish_validation("iris", REPORT)
     publish_refused_data("iris", "0" * 32)
+
+
+def test_the_run_page_says_how_each_candidate_differs_from_the_chosen() -> None:
+    selection = make_manifest(HOSTILE).fit.selection
+    lines = list(verdict.render_selection(selection))
+    (row,) = table_of(lines)[2:]
+    assert len(row) == 5
+    assert row[0].strip().startswith("**")
+    assert row[4].count("roc_auc") == 1, "the difference in words"
+    assert list(verdict.render_selection(())) == []
+
+
+def test_the_page_of_a_study_keeps_every_word_in_its_cell_and_shows_each_finding_with_its_reasons() -> None:
+    seen = FoldDifference(
+        against=HOSTILE, difference=-0.1, low=-0.2, high=0.0, p_value=0.04, told_apart=True, detail=HOSTILE
+    )
+    one, other = (
+        Diagnosis(
+            candidate=name,
+            findings=("over-fitted", "more data would help"),
+            reasons=(HOSTILE,),
+            next_step="Look at `study.repeats`.",
+            mean=0.8,
+            error=0.01,
+            training_mean=1.0,
+            difference=difference,
+        )
+        for name, difference in (("best", None), (HOSTILE, seen))
+    )
+    report = StudyReport(
+        project="iris",
+        metric="roc_auc",
+        direction="higher",
+        rows=100,
+        folds=10,
+        parted="10 folds",
+        dummy=0.5,
+        matters=0.01,
+        best="best",
+        diagnoses=(one, other),
+        curves=(),
+        luck=(Luck(candidate=HOSTILE, seeds=3, seed_std=0.1, fold_std=0.2, detail=HOSTILE),),
+        seconds=1.0,
+    )
+    lines = list(study.render_study(report))
+    rows = table_of(lines)
+    assert {len(row) for row in rows} == {7}
+    assert [part.strip() for part in rows[3][4:]] == ["-0.1000", "-0.2000 to 0.0000", "0.0400"]
+    assert "## best: over-fitted, more data would help" in lines
+    assert lines.count("**Next:** Look at `study.repeats`.") == 2
+    assert not any("<img" in line or "\n" in line for line in lines)

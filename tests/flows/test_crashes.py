@@ -12,7 +12,7 @@ from infra.artifacts.store import open_store
 from infra.faults import POINTS, STEPS
 from infra.registry.registry import Registry, open_registry
 from tasks.policies import POLICIES
-from tests.flows import test_monitoring, test_probation, test_scoring, test_tuning
+from tests.flows import test_monitoring, test_probation, test_scoring, test_studying, test_tuning
 from tests.flows.conftest import ROOT, Place
 
 KILLED = -signal.SIGKILL
@@ -46,9 +46,9 @@ def test_the_points_in_the_code_are_the_points_that_are_killed_at() -> None:
     named = set()
     for path in (path for folder in ("flows", "tasks", "infra") for path in (ROOT / folder).rglob("*.py")):
         for literal, text in re.findall(r"\breach\((f?)\"([^\"]*)\"\)", path.read_text()):
-            named |= {text.replace("{name}", step) for step in STEPS} if literal else {text}
+            named |= {text.replace("{name}", step) for step in POLICIES} if literal else {text}
     assert named == set(POINTS)
-    assert set(POLICIES) == set(STEPS)
+    assert set(POLICIES) == {*STEPS, "study"}
 
 
 IN_TURN = (
@@ -69,7 +69,7 @@ OF_TUNING = [point for point in POINTS if point.startswith("trial.")]
 
 
 def test_every_point_is_killed_at() -> None:
-    assert sorted(POINTS) == sorted([*IN_TURN, ALONE, *OF_MONITORING, *OF_TUNING])
+    assert sorted(POINTS) == sorted([*IN_TURN, ALONE, *OF_MONITORING, *OF_TUNING, *test_studying.POINTS])
     assert sorted(OF_TUNING) == sorted(test_tuning.POINTS)
     assert sorted(OF_MONITORING) == sorted([*test_scoring.POINTS, *test_monitoring.POINTS, *test_probation.POINTS])
 

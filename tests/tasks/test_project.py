@@ -110,6 +110,10 @@ FULL: dict[str, Any] = {
         "cooldown_days": 7, "max_per_day": 2, "breaker_after": 4, "watch": {"windows": 2, "margin": 0.1},
     },
     "compute": {"device": "gpu", "threads": 1, "fallback": "cpu"},
+    "study": {
+        "learning_curve": {"points": 4}, "folds": 4, "repeats": 3, "seeds": 2, "matters": 0.01, "nested": True,
+        "validation_curve": {"candidate": "dummy", "parameter": "strategy", "values": ["prior", "uniform"]},
+    },
     "schedule": {"cron": "0 6 * * 1", "timezone": "Europe/Berlin"},
     "seed": 4,
 }  # fmt: skip
@@ -310,6 +314,12 @@ SENSE = [
     (("gate", "slices", 0, "column"), "shoop", "gate.slices[0].column", r"Did you mean 'shop'\?"),
     (("gate", "slices", 0, "values"), ["a", "c"], "gate.slices[0].values[1]", "allowed values: a, b; .* 'c'"),
     (("selection", "also_test"), ["nett"], "selection.also_test[0]", r"one of the candidates: .*Did you mean 'net'\?"),
+    (
+        ("study", "validation_curve", "candidate"),
+        "dumy",
+        "study.validation_curve.candidate",
+        r"one of the candidates: .*Did you mean 'dummy'\?",
+    ),
     (("columns", "size", "allowed"), [1], "columns.size.allowed", "this column's type is number"),
     (("columns", "words", "min"), 1, "columns.words.min", "stands only with type number or integer"),
     (("columns", "shop", "max_length"), 1, "columns.shop.max_length", "only with type text"),

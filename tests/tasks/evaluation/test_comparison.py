@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluation.comparison import MIN_GROUPS, compare, holm
+from tasks.evaluation.comparison import MIN_GROUPS, compare
 from tasks.metrics.answers import Answers
+from tasks.metrics.multiplicity import holm
 from tasks.metrics.proportions import mcnemar_p
 from tasks.metrics.registry import METRICS
 from tests.tasks.evaluation.builders import draw_pair, right_and_wrong, table_of

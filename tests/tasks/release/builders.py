@@ -6,7 +6,7 @@ from typing import Any
 from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.data import Check, Snapshot, SplitRef, ValidationReport
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, MetricValue, SliceValue, Verdict
-from tasks.contracts.models import CandidateScore, FitReport, Hardware, ModelRef
+from tasks.contracts.models import CandidateScore, FitReport, FoldDifference, Hardware, ModelRef
 from tasks.contracts.release import CodeState, Manifest
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -32,6 +32,9 @@ def make_manifest(text: str = "plain", **changes: Any) -> Manifest:
         scores=(0.9,),
         chosen=True,
         reason=text,
+        difference=FoldDifference(
+            against=text, difference=-0.1, low=-0.2, high=0.1, p_value=0.5, told_apart=False, detail=text
+        ),
     )
     parts: dict[str, Any] = {
         "project": "demo",

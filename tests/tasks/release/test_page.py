@@ -77,3 +77,10 @@ def test_the_picture_is_read_from_the_blob_that_the_manifest_names():
     asked = []
     render_report("demo@1", make_spec(), make_manifest(), make_verdict(), read=lambda ref: asked.append(ref) or PICTURE)
     assert asked == [blob("6")]
+
+
+def test_how_each_candidate_differs_from_the_chosen_stands_beside_it_in_words():
+    page = Page(render("0.01 behind knn, p 0.5: not told apart."))
+    row = page.text.partition("beside the chosen")[2].partition("The data")[0]
+    assert row.count("not told apart.") == 3, "its name, the reason, the difference"
+    assert "corrected resampled t-test" in page.text

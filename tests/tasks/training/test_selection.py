@@ -8,7 +8,8 @@ from infra.errors import InsufficientData, SpecError
 from tasks.contracts.project import Split
 from tasks.models.inputs import Rows
 from tasks.models.partition import cross_validate
-from tasks.training.selection import _folds, corrected_standard_error, select_candidate
+from tasks.training.fold_scores import corrected_standard_error
+from tasks.training.selection import _folds, select_candidate
 from tests.tasks.models.examples import no_functions, number_rows, numbers_spec
 
 NB = {"estimator": "sklearn.naive_bayes.GaussianNB"}

@@ -1,0 +1,159 @@
+"""Candidates fitted on parts of the training rows and judged on others: what every curve and spread is made of."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from infra.errors import InsufficientData
+from tasks.contracts.project import ProjectSpec
+from tasks.metrics.answers import Answers
+from tasks.metrics.registry import Metric, find_metric, find_positive
+from tasks.models.inputs import Rows
+from tasks.models.model import Array, Floats, Load, class_labels
+from tasks.models.partition import Positions, cross_validate
+from tasks.models.recipes import fit_rows
+from tasks.training.fold_scores import Folds
+from tasks.training.selection import Progress, _Ruler
+
+ESTIMATORS, NETWORKS = (5, 2), (3, 1)
+"""Folds and repeats where project.yaml says nothing: a network's are dear."""
+
+SCORED_ROWS = 10_000
+"""So many of the rows that a model was fitted on tell its training score."""
+
+
+class Scored(NamedTuple):
+    """A fit's score on rows that it was fitted on, and on rows that it never saw."""
+
+    training: float
+    validation: float
+
+
+class Tally:
+    """Counts the fits of a study and tells each."""
+
+    def __init__(self, progress: Progress, of: int) -> None:
+        self._progress, self.of, self._done = progress, of, 0
+
+    def tell(self, what: str, **figures: float) -> None:
+        """Tell of one more fit."""
+        self._done += 1
+        self._progress(f"study: {what}", min(self._done, self.of), self.of, figures)
+
+    def skip(self, fits: int) -> None:
+        """Leave out fits that turned out to be needless."""
+        self._done += fits
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All that stays the same from fit to fit: the rows, the folds, the metric."""
+
+    spec: ProjectSpec
+    rows: Rows
+    truth: Array
+    folds: Folds
+    round: int
+    """So many folds, the first, judge every row once: repeats come after them."""
+    ruler: _Ruler
+    load: Load
+    tally: Tally
+
+    @property
+    def metric(self) -> Metric:
+        return self.ruler.metric
+
+    def score(self, what: str, name: str, fit: Positions, judge: Positions, spec: ProjectSpec | None = None) -> Scored:
+        """Return the candidate's scores, fitted on some rows and judged on others.
+
+        Parameters
+        ----------
+        what
+            For the progress.
+        spec
+            Instead of the study's: another seed, another parameter.
+
+        Raises
+        ------
+        InsufficientData, TrainingFailed
+            It cannot be fitted on these rows, or the metric is undefined on them.
+        """
+        model = fit_rows(name, spec or self.spec, self.rows.take(fit), load=self.load, watch=False)
+        training, validation = (
+            self.ruler.measure(self.truth[part], self.ruler.ask(name, model, self.rows.take(part).inputs))
+            for part in (_some(fit), judge)
+        )
+        self.tally.tell(what, **{self.metric.name: validation})
+        return Scored(training, validation)
+
+    def score_dummy(self) -> Floats:
+        """Return the score on each fold of a model that knows the shares of the classes (or the mean) and no feature."""
+        return np.array(
+            [self.ruler.measure(self.truth[judge], self._dummy(fit, len(judge))) for fit, judge in self.folds]
+        )
+
+    def _dummy(self, fit: Positions, rows: int) -> Answers:
+        seen, k = self.truth[fit], len(self.ruler.classes)
+        if k == 0:
+            centre = np.median(seen) if self.metric.name == "mae" else np.mean(seen)
+            return Answers("candidate", "dummy", np.full(rows, centre))
+        shares = np.bincount(seen, minlength=k) / len(seen)
+        return Answers("candidate", "dummy", np.full(rows, shares.argmax()), np.tile(shares, (rows, 1)))
+
+    def has_all_classes(self, part: Positions) -> bool:
+        """Return whether rows of every class are among these."""
+        classes = len(self.ruler.classes)
+        return classes == 0 or len(np.unique(self.truth[part])) == classes
+
+
+def _some(fit: Positions) -> Positions:
+    """Return at most SCORED_ROWS of these positions, evenly spread."""
+    return fit if len(fit) <= SCORED_ROWS else fit[np.linspace(0, len(fit) - 1, SCORED_ROWS).astype(np.intp)]
+
+
+def open_judge(spec: ProjectSpec, frame: pd.DataFrame, load: Load, tally: Tally, *, networks: bool) -> Judge:
+    """Return the judge of these training rows.
+
+    Parameters
+    ----------
+    networks
+        Whether a network is among the candidates of the study: fewer folds by default.
+
+    Raises
+    ------
+    InsufficientData
+        Too few rows for the folds.
+    """
+    rows = Rows.read(frame, spec)
+    classes, truth = _read_truth(rows.target)
+    metric = find_metric(spec.evaluation.metric, len(classes))
+    positive = find_positive(spec.evaluation.positive, class_labels(classes))
+    folds, repeats = NETWORKS if networks else ESTIMATORS
+    folds = spec.study.folds or folds
+    parts = cross_validate(
+        rows.target,
+        rows.by,
+        spec.split,
+        folds=folds,
+        repeats=spec.study.repeats or repeats,
+        seed=spec.seed,
+    )
+    ruler = _Ruler(metric, classes, positive)
+    judge = Judge(spec, rows, truth, parts, min(folds, len(parts)), ruler, load, tally)
+    for fit, _ in parts:
+        if not judge.has_all_classes(fit):
+            raise InsufficientData(
+                f"{spec.name}: expected all {len(classes)} classes in what each fold fits on; one of {len(parts)} lacks one.",
+                remedy="More rows are needed, or fewer folds (`study.folds`).",
+            )
+    return judge
+
+
+def _read_truth(target: Array) -> tuple[Array, Array]:
+    """Return the classes and the code of each row's; for a regression none, and the values."""
+    if target.dtype.kind == "f":
+        return target[:0], target
+    classes, codes = np.unique(target, return_inverse=True)
+    return classes, codes
