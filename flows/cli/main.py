@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import watching
+from flows.cli import label_commands, watching
 from flows.cli.options import AsJson, Project, Version, Why, parse_time
 from infra.errors import KeepfitError
 
@@ -92,6 +92,8 @@ def predict(
 app.command(rich_help_panel=START)(watching.score)
 app.command(rich_help_panel=START)(watching.labels)
 app.command(rich_help_panel=START)(watching.monitor)
+app.command(rich_help_panel=START)(label_commands.label_queue)
+app.command(rich_help_panel=LOOK)(label_commands.label_issues)
 
 
 @app.command(rich_help_panel=START)
