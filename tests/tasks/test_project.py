@@ -102,6 +102,7 @@ FULL: dict[str, Any] = {
         "cooldown_days": 7, "max_per_day": 2, "breaker_after": 4, "watch": {"windows": 2, "margin": 0.1},
     },
     "compute": {"device": "gpu", "threads": 1, "fallback": "cpu"},
+    "export": {"onnx": True, "tolerance": 0.001, "int8": True, "int8_loss": 0.01},
     "schedule": {"cron": "0 6 * * 1", "timezone": "Europe/Berlin"},
     "seed": 4,
 }  # fmt: skip
