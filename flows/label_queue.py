@@ -91,6 +91,11 @@ def queue_labels(request: QueueRequest) -> tuple[QueueOutcome, str]:
     notes: list[str] = []
     with told("rows"):
         parts = list(_read_parts(request, spec, notes))
+        if not parts:
+            raise UsageError(
+                f"{request.project}: no scored window has the features of {champion.label}. {' '.join(notes)}",
+                remedy=f"`keepfit score {request.project} --window NAME` scores a later one; or give the rows with --file.",
+            )
         logger.info("%s rows", f"{sum(len(rows) for _, rows in parts):,}")
     with told("ask"):
         members = _find_committee(request, champion, spec, [rows for _, rows in parts], notes)
@@ -169,7 +174,7 @@ def _find_committee(
     notes: list[str],
 ) -> list[Member]:
     """Return the champion, the models tested beside it, and earlier versions of the same classes, the newest first."""
-    here = set(parts[0].columns).intersection(*(rows.columns for rows in parts)) if parts else set()
+    here = set(parts[0].columns).intersection(*(rows.columns for rows in parts))
     wanted: list[tuple[str, ModelRef, tuple[str, ...]]] = [
         (champion.label, champion.manifest.model, tuple(spec.features))
     ]
@@ -218,7 +223,7 @@ def _fill_pool(
 
     pool = Pool()
     ids = [name_rows(rows[spec.row_id]) for _, rows in parts]
-    known = _find_labelled(request.project, pd.concat(ids)) if ids else set()
+    known = _find_labelled(request.project, pd.concat(ids))
     for (window, rows), names in zip(parts, ids, strict=True):
         has_label = names.isin(known).to_numpy(dtype=bool)
         alike = number_alike(rows[list(spec.features)])

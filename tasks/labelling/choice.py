@@ -16,6 +16,10 @@ DIGITS = 6
 """Numbers that agree to so many digits are alike."""
 
 
+SMALLEST = 1e-300
+"""Below it the unit of the last digit is no number any more."""
+
+
 class Pick(NamedTuple):
     """A place among the rows, and what chose it."""
 
@@ -69,6 +73,14 @@ def number_alike(features: pd.DataFrame) -> Numbers:
 
 def _plain(column: "pd.Series[Any]") -> Any:
     if pd.api.types.is_numeric_dtype(column.dtype):
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return np.array([float(f"{value:.{DIGITS - 1}e}") for value in values])
-    return np.array([" ".join(re.findall(r"\w+", str(cell).casefold())) for cell in column], dtype=object)
+        return _round(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    codes, cells = pd.factorize(column, use_na_sentinel=False)
+    words = [" ".join(re.findall(r"\w+", str(cell).casefold())) for cell in cells]
+    return np.array(words, dtype=object)[codes]
+
+
+def _round(values: Floats) -> Floats:
+    """Return the numbers to DIGITS digits; 0, what is next to it and what is not finite stay."""
+    usual = np.isfinite(values) & (np.abs(values) > SMALLEST)
+    unit = 10.0 ** (np.floor(np.log10(np.abs(np.where(usual, values, 1.0)))) - (DIGITS - 1))
+    return np.asarray(np.where(usual, np.round(values / unit), values) * np.where(usual, unit, 1.0), dtype=np.float64)

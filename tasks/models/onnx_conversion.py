@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from tasks.models.deciding import Decided
 from tasks.models.inputs import InputColumns, Inputs
 from tasks.models.model import Array, Floats
+from tasks.models.onnx_boosting import register
 
 MISSING = "(missing)"
 """What a program gives the file for a category that is missing: ONNX has no missing text. The word that imputing writes."""
@@ -71,16 +72,24 @@ def _bits(double: bool) -> str:
 
 
 def _undecided(pipeline: Any) -> tuple[Any, tuple[str, ...]]:
-    """Return the pipeline below calibration and threshold, and these in words."""
+    """Return the steps that answer, below calibration and threshold, and these in words."""
     if not isinstance(pipeline, Decided):
-        return pipeline, ()
+        return _answering(pipeline), ()
     outside = []
     if pipeline.curves:
         outside.append("the calibration of probabilities: the file gives them as they were before it")
     if pipeline.threshold is not None:
         positive = pipeline.classes_[pipeline.positive]
         outside.append(f"the decision: {positive} is answered from a probability of {pipeline.threshold:.6g} on")
-    return pipeline.pipeline, tuple(outside)
+    return _answering(pipeline.pipeline), tuple(outside)
+
+
+def _answering(pipeline: Any) -> Pipeline:
+    """Return the pipeline without steps that only draw rows for a fit (imbalanced-learn)."""
+    *before, last = pipeline.steps
+    return Pipeline(
+        [(name, step) for name, step in before if step == "passthrough" or hasattr(step, "transform")] + [last]
+    )
 
 
 def _convert_pipeline(pipeline: Any, columns: InputColumns, outside: tuple[str, ...], *, double: bool) -> OnnxForm:
@@ -158,6 +167,7 @@ def _convert_network(model: Any) -> OnnxForm:
 def _to_onnx(fitted: Any, types: list[tuple[str, Any]]) -> bytes:
     from skl2onnx import convert_sklearn  # type: ignore[import-untyped]  # noqa: PLC0415  seconds to import
 
+    register()
     last = fitted.steps[-1][1] if isinstance(fitted, Pipeline) else fitted
     made = convert_sklearn(fitted, name="keepfit", initial_types=types, options={id(last): {"zipmap": False}})
     return bytes(made.SerializeToString())

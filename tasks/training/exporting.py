@@ -76,8 +76,9 @@ def export_apart(request: ExportRequest, folder: Path, timeout_s: float = TIMEOU
     """
     (folder / REQUEST).write_text(request.model_dump_json(), encoding="utf-8")
     command = [sys.executable, "-P", "-m", "tasks.training.exporting", str(folder)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}  # it measures CPUs, and the training may hold the GPU
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment)
     except subprocess.TimeoutExpired:
         return OnnxExport(status="not exported", reason=f"the converter took more than {timeout_s:.0f} s")
     if done.returncode != 0 or not (folder / REPLY).is_file():
@@ -97,6 +98,8 @@ def export_model(model: Any, spec: ProjectSpec, frame: pd.DataFrame, folder: Pat
     frame
         The test rows, with their target.
     """
+    if len(model.classes) < 2:
+        return OnnxExport(status="not exported", reason="only models that answer classes are exported")
     rows = frame.iloc[: _row_limit(model)].reset_index(drop=True)
     columns: InputColumns = model.columns
     inputs = columns.read(pd.concat([rows, make_odd_rows(rows, spec)], ignore_index=True))

@@ -2,7 +2,9 @@
 
 import io
 from pathlib import Path
+from textwrap import dedent
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -130,6 +132,80 @@ def test_models_tested_before_make_a_committee_and_disagreement_chooses(visits: 
     every, _ = ask(visits, tmp_path / "every.csv", "--rows", "80", "--random-share", "1")
     others = sorted(row["disagreement"] for row in every["rows"])  # type: ignore[attr-defined]
     assert sorted(chosen) == others[-8:]
+
+
+def test_windows_that_lack_a_feature_of_the_champion_are_left_out_and_said(visits: Place, tmp_path: Path) -> None:
+    folder = Path(visits.environment["KEEPFIT_PROJECTS"]) / "visits"
+    spec = (folder / "project.yaml").read_text()
+    (folder / "project.yaml").write_text(spec.replace("  label: {type", "  more: {type: number}\n  label: {type"))
+    for name in ("history.csv", "stream.csv"):
+        rows = pd.read_csv(folder / name)
+        rows.assign(more=rows["signal"] ** 2).to_csv(folder / name, index=False)
+    told = visits.answer("run", "visits")
+    assert isinstance(told, dict)
+    if told["status"] != "released":
+        assert visits.keepfit("promote", "visits@2", "--why", "more features")[0] == 0
+    code, said = visits.keepfit("label-queue", "visits", "--output", str(tmp_path / "none.csv"))
+    assert code == 2
+    assert "no scored window has the features of visits@2" in said
+    visits.answer("score", "visits", "--window", "2013-07-03")
+    outcome, _ = ask(visits, tmp_path / "queue.csv")
+    assert outcome["unlabelled"] == 40
+    assert [str(note).split(" is left out")[0] for note in outcome["notes"]][:2] == [f"visits/{day}" for day in DAYS]  # type: ignore[attr-defined]
+    assert outcome["committee"] == ["visits@2", "visits@1"]
+
+
+TEXTS = """\
+    name: mails
+    source: {csv: rows.csv}
+    columns:
+      mail: {type: text}
+      words: {type: text}
+      kind: {type: category}
+    target: kind
+    row_id: mail
+    candidates:
+      logistic: {estimator: sklearn.linear_model.LogisticRegression}
+    selection: {folds: 2}
+    """
+
+
+def test_texts_are_queued_once_each_safe_to_open_and_taken_back(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "projects" / "mails"
+    folder.mkdir(parents=True)
+    (folder / "project.yaml").write_text(dedent(TEXTS))
+    random = np.random.default_rng(0)
+    told = {"spam": ["win", "prize", "money", "now"], "ham": ["lunch", "report", "meeting", "monday"]}
+    kinds = random.choice(list(told), 200)
+    words = [" ".join(random.choice([*told[kind], "the", "hello", "you"], 6)) for kind in kinds]
+    every = pd.DataFrame({"mail": [f"m{at}" for at in range(200)], "words": words, "kind": kinds})
+    every.to_csv(folder / "rows.csv", index=False)
+    place.environment["KEEPFIT_PROJECTS"] = str(folder.parent)
+    place.answer("run", "mails")
+
+    asked = pd.DataFrame(
+        {
+            "mail": ["=1+1", "-7", "c", "d"],
+            "words": ["=cmd|' /C calc'!A0, the lunch prize", "@SUM(A1) hello you", "Win money, NOW", "win money now!"],
+        }
+    )
+    asked.to_csv(tmp_path / "asked.csv", index=False)
+    outcome = place.answer(
+        "label-queue", "mails", "--file", str(tmp_path / "asked.csv"), "--output", str(tmp_path / "q.csv")
+    )
+    assert isinstance(outcome, dict)
+    assert (outcome["unlabelled"], outcome["distinct"]) == (4, 3), "the last two say the same"
+    sheet = pd.read_csv(tmp_path / "q.csv", dtype=str, keep_default_na=False)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in sheet.itertuples(index=False) for cell in row)
+    sheet["kind"] = "spam"
+    sheet.to_csv(tmp_path / "filled.csv", index=False)
+    taken = place.answer("labels", "mails", str(tmp_path / "filled.csv"))
+    assert isinstance(taken, dict)
+    assert (taken["kept"], sorted(taken["unknown_ids"])[:2]) == (3, ["-7", "=1+1"])
+    sheet.assign(kind="spma").to_csv(tmp_path / "wrong.csv", index=False)
+    code, said = place.keepfit("labels", "mails", str(tmp_path / "wrong.csv"))
+    assert code == 3
+    assert "expected one of 'ham', 'spam'" in said, "the contract names no classes: those of the champion count"
 
 
 def test_likely_wrong_labels_are_listed_with_what_to_expect_and_nothing_is_changed(

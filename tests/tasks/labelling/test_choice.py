@@ -61,6 +61,13 @@ def test_of_rows_that_are_alike_one_stays_and_none_that_is_like_a_labelled_one()
     assert find_distinct(alike, alike[[3]]).tolist() == [0, 2, 4]
 
 
+@given(st.lists(st.floats(), min_size=1, max_size=20), st.floats(1e-12, 1e-9))
+def test_numbers_of_every_size_are_numbered_and_equal_ones_alike(values: list[float], little: float) -> None:
+    alike = number_alike(pd.DataFrame({"x": [*values, *values]}))
+    assert alike[: len(values)].tolist() == alike[len(values) :].tolist()
+    assert len(np.unique(number_alike(pd.DataFrame({"x": [1.0, 1.0 + little, -1.0, 1.0001]})))) == 3
+
+
 @pytest.mark.parametrize(
     "column",
     [

@@ -64,7 +64,7 @@ def fit_and_export(
     return model, test, export_model(model, spec, test, folder)
 
 
-NUMBERS = ("knn", "logistic", "forest", "boosting", "svc", "perceptron", "bayes")
+NUMBERS = ("knn", "logistic", "forest", "boosting", "histogram", "svc", "perceptron", "bayes")
 
 
 @pytest.mark.parametrize("name", NUMBERS)
