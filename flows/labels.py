@@ -16,6 +16,7 @@ from tasks.batches import read_deliveries
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.scoring import LabelsOutcome, WindowMaturity
 from tasks.project import LoadedProject, load_project
+from tasks.release.stored import find_champion_version
 from tasks.windows import parse_window
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def deliver_labels(
     with told("labels"):
         from tasks.validation.labels import check_labels, nothing_yet  # noqa: PLC0415  brings pandas
 
-        raw_labels = _read(loaded, file, window, known_at)
+        raw_labels = _read_sheet(_read(loaded, file, window, known_at), loaded.spec)
         # A function that is asked before any label is due has none to give; a file without a row is a mistake.
         checked = check_labels(raw_labels, loaded.spec) if file or len(raw_labels) else nothing_yet()
         logger.info("%s received, %s can be kept", f"{len(raw_labels):,}", f"{len(checked.labels):,}")
@@ -108,6 +109,17 @@ def _read(project: LoadedProject, file: Path | None, window: str | None, known_a
     from tasks.ingestion.windows import read_labels  # noqa: PLC0415  brings pandas
 
     return read_labels(project, asked.start, asked.end, known_at)
+
+
+def _read_sheet(raw_labels: "pd.DataFrame", spec: ProjectSpec) -> "pd.DataFrame":
+    """Return the labels of a file that `keepfit label-queue` wrote as they were meant; any others as they are."""
+    from tasks.labelling.sheets import MARK, read_sheet  # noqa: PLC0415  brings pandas
+
+    if MARK not in raw_labels.columns:
+        return raw_labels
+    served = open_workspace().registry.champion(spec.name).version is not None
+    classes = find_champion_version(spec.name).manifest.model.classes if served else ()
+    return read_sheet(raw_labels, spec, classes)
 
 
 def _keep_new(project: str, labels: "pd.DataFrame", known_at: datetime) -> Kept:

@@ -16,6 +16,7 @@ from infra.workspace import open_workspace
 from tasks.contracts.models import FitReport
 from tasks.project import load_project
 from tasks.release.approval import find_refusals, find_waiting
+from tasks.release.exports import describe_export
 from tasks.release.stored import StoredVersion, find_version
 
 SHOWN_WINDOWS = 12
@@ -69,6 +70,8 @@ def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
     )
     if note := version.manifest.fit.hardware.note:
         console.print(f"            {note}", soft_wrap=True)
+    for place, line in enumerate(describe_export(made) if (made := version.manifest.fit.export) else ()):
+        console.print(f"  {'onnx' if place == 0 else '':<10}{line}", soft_wrap=True)
     _print_run(version.row.run_id)
     if version.verdict.decision != "PROMOTE":
         console.print(f"  next      {version.verdict.next_step}", soft_wrap=True)

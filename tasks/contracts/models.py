@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from infra.artifacts.reference import ArtifactRef, Digest
+from tasks.contracts.export import OnnxExport
 from tasks.contracts.frozen import Contract
 from tasks.contracts.tuning import TunedCandidate
 
@@ -96,3 +97,4 @@ class FitReport(Contract):
     gpu_peak_memory_mb: float = Field(
         0.0, description="Most of the GPU's memory that training held, in MB (10^6 bytes)."
     )
+    export: OnnxExport | None = Field(None, description="The chosen model as ONNX, where the project asks for it.")

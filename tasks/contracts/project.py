@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
+from tasks.contracts.export import Export
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Balance, Calibrate, Decision
 from tasks.contracts.preparation import Preparation
@@ -338,6 +339,7 @@ class ProjectSpec(Contract):
     study: Study = Field(
         Study(), description="What `keepfit study` measures on the training rows; a run never reads it."
     )
+    export: Export = Field(Export(), description="The chosen model as a file for other programs.")
     schedule: Schedule | None = Field(None, description="When retraining runs by itself; left out: only when asked.")
     seed: int = Field(0, description="Seed of everything that is random in training.")
 

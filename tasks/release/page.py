@@ -12,6 +12,7 @@ from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.evaluation import Verdict
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.release import Manifest
+from tasks.release.exports import describe_export
 
 MARKS = {"pass": "✓", "inconclusive": "?", "fail": "✗"}
 
@@ -39,6 +40,7 @@ def render_report(
         verdict=verdict,
         pictures=pictures,
         marks=MARKS,
+        export=list(describe_export(manifest.fit.export)) if manifest.fit.export else [],
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 

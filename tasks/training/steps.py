@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from infra.artifacts.reference import ArtifactRef
 from tasks.contracts.data import SplitRef
+from tasks.contracts.export import OnnxExport
 from tasks.contracts.models import FitReport, ModelRef
 from tasks.contracts.runs import RunContext
 from tasks.contracts.study_report import StudyReport
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODEL = "application/vnd.keepfit.model+zip"
+ONNX_FILE = "application/vnd.onnx"
 
 
 @step
@@ -32,8 +34,9 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
     with opened(run) as bench:
         desk = _open_desk(bench, parts)
         result = fit_project(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress, desk)
+        chosen = _store(bench, result.chosen)
         report = FitReport(
-            chosen=_store(bench, result.chosen),
+            chosen=chosen,
             beside=tuple(_store(bench, one) for one in result.beside),
             selection=result.selection,
             tuned=result.tuned.candidates,
@@ -48,6 +51,7 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
             gpu_seconds=result.gpu.seconds,
             peak_memory_mb=result.peak_memory_mb,
             gpu_peak_memory_mb=result.gpu.peak_memory_mb,
+            export=_export(bench, parts, chosen) if bench.spec.export.onnx else None,
         )
     best = next(score for score in report.selection if score.chosen)
     logger.info("%s of %d: %s %.3f ± %.3f", best.candidate, len(report.selection), best.metric, best.mean, best.std)
@@ -105,6 +109,24 @@ def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
         classes=fitted.model.classes,
         fit_seconds=fitted.fit_seconds,
     )
+
+
+def _export(bench: Workbench, parts: SplitRef, chosen: ModelRef) -> OnnxExport:
+    """Return what came of the model's export as ONNX, its files stored; a converter that fails costs no more than the file."""
+    from tasks.training.exporting import INT8, ONNX, export_stored
+
+    folder = bench.scratch / "export"
+    folder.mkdir()
+    made = export_stored(bench.store, chosen, parts.test, bench.spec, folder)
+    if made.status != "exported":
+        logger.warning("%s is not exported as ONNX: %s", chosen.candidate, made.reason)
+        return made
+    logger.info("%s as ONNX, %s of it", chosen.candidate, made.covers)
+    file = bench.store.put_file(folder / ONNX, ONNX_FILE)
+    int8 = made.int8
+    if int8 is not None and int8.status == "kept":
+        int8 = int8.model_copy(update={"file": bench.store.put_file(folder / INT8, ONNX_FILE)})
+    return made.model_copy(update={"file": file, "int8": int8})
 
 
 def _store_history(bench: Workbench, result: "FitResult") -> ArtifactRef | None:

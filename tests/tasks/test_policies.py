@@ -160,6 +160,6 @@ def test_a_touched_file_with_the_same_text_changes_nothing(copied):
 def test_every_package_that_stages_may_share_is_part_of_their_keys():
     stages = {policy.stage for policy in POLICIES.values()}
     packages = {path.parent.name for path in Path(policies.__file__).parent.glob("*/__init__.py")}
-    assert packages - stages == {*policies.SHARED_SOURCES, "project", "monitoring"}, (
-        "monitoring keeps no step in the ledger"
+    assert packages - stages == {*policies.SHARED_SOURCES, "project", "monitoring", "labelling"}, (
+        "monitoring and labelling keep no step in the ledger"
     )

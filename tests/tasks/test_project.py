@@ -114,6 +114,7 @@ FULL: dict[str, Any] = {
         "learning_curve": {"points": 4}, "folds": 4, "repeats": 3, "seeds": 2, "matters": 0.01, "nested": True,
         "validation_curve": {"candidate": "dummy", "parameter": "strategy", "values": ["prior", "uniform"]},
     },
+    "export": {"onnx": True, "tolerance": 0.001, "int8": True, "int8_loss": 0.01},
     "schedule": {"cron": "0 6 * * 1", "timezone": "Europe/Berlin"},
     "seed": 4,
 }  # fmt: skip

@@ -1,0 +1,240 @@
+"""Fitted models as ONNX: what of a model can be converted, what the file takes, and what stays outside it.
+
+Each way is tried in turn by `tasks.training.exporting`, which holds its answers against the model's own.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+
+from tasks.models.deciding import Decided
+from tasks.models.inputs import InputColumns, Inputs
+from tasks.models.model import Array, Floats
+from tasks.models.onnx_boosting import register
+
+MISSING = "(missing)"
+"""What a program gives the file for a category that is missing: ONNX has no missing text. The word that imputing writes."""
+
+Feed = dict[str, Array]
+Covers = Literal["whole model", "part of the model"]
+
+
+@dataclass(frozen=True)
+class OnnxForm:
+    """A model, or a part of one, as ONNX."""
+
+    content: bytes
+    covers: Covers
+    outside: tuple[str, ...]
+    """What a program must do itself, in words."""
+    takes: str
+    """What the file takes, in words."""
+    feed: Callable[[Inputs], Feed]
+    """From what `InputColumns.read` returns to what the file takes, by what stays outside."""
+    answer: Callable[[Inputs], Floats]
+    """The probabilities that the file must give: those of the same part of the model."""
+
+
+Way = tuple[str, Callable[[], OnnxForm]]
+"""What is tried, in words, and how."""
+
+
+def list_ways(model: Any) -> Iterator[Way]:
+    """Yield the ways to convert a model, what covers the most first; each may fail.
+
+    With float64 where float32 is too coarse: a number that lies on a tree's threshold falls on its other side.
+    """
+    if model.backend == "keras":
+        yield "the network", lambda: _convert_network(model)
+        return
+    pipeline, outside = _undecided(model.pipeline)
+    for double in (False, True):
+        yield (
+            f"the pipeline in {_bits(double)}",
+            partial(_convert_pipeline, pipeline, model.columns, outside, double=double),
+        )
+    if len(pipeline.steps) > 1:
+        for double in (False, True):
+            yield f"the estimator in {_bits(double)}", partial(_convert_estimator, pipeline, outside, double=double)
+
+
+def _bits(double: bool) -> str:
+    return "float64" if double else "float32"
+
+
+def _undecided(pipeline: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the steps that answer, below calibration and threshold, and these in words."""
+    if not isinstance(pipeline, Decided):
+        return _answering(pipeline), ()
+    outside = []
+    if pipeline.curves:
+        outside.append("the calibration of probabilities: the file gives them as they were before it")
+    if pipeline.threshold is not None:
+        positive = pipeline.classes_[pipeline.positive]
+        outside.append(f"the decision: {positive} is answered from a probability of {pipeline.threshold:.6g} on")
+    return _answering(pipeline.pipeline), tuple(outside)
+
+
+def _answering(pipeline: Any) -> Pipeline:
+    """Return the pipeline without steps that only draw rows for a fit (imbalanced-learn)."""
+    *before, last = pipeline.steps
+    return Pipeline(
+        [(name, step) for name, step in before if step == "passthrough" or hasattr(step, "transform")] + [last]
+    )
+
+
+def _convert_pipeline(pipeline: Any, columns: InputColumns, outside: tuple[str, ...], *, double: bool) -> OnnxForm:
+    numbers = np.float64 if double else np.float32
+    feed: Callable[[Inputs], Feed]
+    if columns.are_numbers:
+        types = [("inputs", _number_type(len(columns.numbers), double=double))]
+        takes = f"`inputs`: {np.dtype(numbers).name} of shape (n, {len(columns.numbers)}), in the order {', '.join(columns.numbers)}"
+
+        def feed(inputs: Inputs) -> Feed:
+            return {"inputs": np.asarray(inputs, dtype=numbers)}
+    else:
+        from skl2onnx.common.data_types import StringTensorType  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        types = [(name, _number_type(1, double=double)) for name in columns.numbers]
+        types += [(name, StringTensorType([None, 1])) for name in (*columns.categories, *columns.texts)]
+        takes = f"each column by its name, shape (n, 1): numbers as {np.dtype(numbers).name}, categories as text"
+        takes += f", a missing one as {MISSING!r}" if columns.categories else ""
+        if columns.times:
+            raise NotImplementedError("there is no ONNX form of times and their parts")
+
+        def feed(inputs: Inputs) -> Feed:
+            table = pd.DataFrame(inputs)
+            given = {name: table[name].to_numpy(dtype=numbers)[:, None] for name in columns.numbers}
+            words = {name: _words(table[name]) for name in (*columns.categories, *columns.texts)}
+            return {**given, **words}
+
+    content = _to_onnx(_without_missing_text(pipeline), types)
+    return OnnxForm(
+        content, "part of the model" if outside else "whole model", outside, takes, feed, pipeline.predict_proba
+    )
+
+
+def _convert_estimator(pipeline: Any, outside: tuple[str, ...], *, double: bool) -> OnnxForm:
+    numbers = np.float64 if double else np.float32
+    prepare, estimator = Pipeline(pipeline.steps[:-1]), pipeline.steps[-1][1]
+    width = int(estimator.n_features_in_)
+
+    def feed(inputs: Inputs) -> Feed:
+        return {"inputs": _dense(prepare.transform(inputs)).astype(numbers)}
+
+    stays = (f"the preparation of its inputs: {_name_steps(prepare)}", *outside)
+    takes = f"`inputs`: {np.dtype(numbers).name} of shape (n, {width}), as the preparation gives them"
+    content = _to_onnx(estimator, [("inputs", _number_type(width, double=double))])
+    return OnnxForm(content, "part of the model", stays, takes, feed, pipeline.predict_proba)
+
+
+def _convert_network(model: Any) -> OnnxForm:
+    from tasks.models.keras_models import as_matrix  # noqa: PLC0415  brings what trains networks
+
+    def matrix(inputs: Inputs) -> Array:
+        return as_matrix(inputs if model.prepare is None else model.prepare.transform(inputs))
+
+    (tensor,) = model.network.inputs
+    kind, width = str(tensor.dtype), tensor.shape[1:]
+    model.network(
+        np.zeros((1, *(size or 1 for size in width)), dtype=kind), training=False
+    )  # an export wants it called once
+    with TemporaryDirectory(prefix="keepfit-") as scratch:
+        path = Path(scratch) / "network.onnx"
+        model.network.export(str(path), format="onnx", verbose=False)
+        content = path.read_bytes()
+    name = _input_names(content)[0]
+
+    def feed(inputs: Inputs) -> Feed:
+        return {name: matrix(inputs).astype(kind)}
+
+    prepared = model.prepare is not None
+    stays = (f"the preparation of its inputs: {_name_steps(model.prepare)}",) if prepared else ()
+    shape = ", ".join(str(size) for size in width)
+    takes = f"`{name}`: {kind} of shape (n, {shape})" + (", as the preparation gives them" if prepared else "")
+    return OnnxForm(content, "part of the model" if stays else "whole model", stays, takes, feed, model.proba_inputs)
+
+
+def _to_onnx(fitted: Any, types: list[tuple[str, Any]]) -> bytes:
+    from skl2onnx import convert_sklearn  # type: ignore[import-untyped]  # noqa: PLC0415  seconds to import
+
+    register()
+    last = fitted.steps[-1][1] if isinstance(fitted, Pipeline) else fitted
+    made = convert_sklearn(fitted, name="keepfit", initial_types=types, options={id(last): {"zipmap": False}})
+    return bytes(made.SerializeToString())
+
+
+def _number_type(width: int, *, double: bool) -> Any:
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: PLC0415
+
+    return (DoubleTensorType if double else FloatTensorType)([None, width])
+
+
+def _input_names(content: bytes) -> list[str]:
+    import onnx  # noqa: PLC0415
+
+    graph = onnx.load_from_string(content).graph
+    constants = {one.name for one in graph.initializer}
+    return [one.name for one in graph.input if one.name not in constants]
+
+
+def _without_missing_text(pipeline: Any) -> Any:
+    """Return a copy in which a missing category is the text MISSING from the beginning: so the file gets it."""
+    changed = copy.deepcopy(pipeline)
+    for step in changed.named_steps.values():
+        for _, part, _ in getattr(step, "transformers_", ()):
+            if isinstance(part, Pipeline):
+                _settle_missing(part)
+    return changed
+
+
+def _settle_missing(part: Pipeline) -> None:
+    kept = []
+    for name, step in part.steps:
+        if isinstance(step, SimpleImputer) and step.statistics_.dtype == object:
+            if step.strategy == "constant" and step.fill_value == MISSING:
+                continue
+            step.missing_values = MISSING
+        if hasattr(step, "categories_"):
+            step.categories_ = [_name_missing(values) for values in step.categories_]
+        kept.append((name, step))
+    part.steps = kept
+
+
+def _name_missing(categories: Array) -> Array:
+    return np.array([MISSING if pd.isna(each) else each for each in categories], dtype=object)
+
+
+def _words(column: "pd.Series[Any]") -> Array:
+    return np.array([MISSING if pd.isna(each) else str(each) for each in column], dtype=object)[:, None]
+
+
+def _dense(matrix: Any) -> Array:
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
+
+
+def _name_steps(prepare: Any) -> str:
+    """Return the steps of a preparation in words: the classes that do it, each once, in order."""
+    found: dict[str, None] = {}
+
+    def visit(step: Any) -> None:
+        if isinstance(step, Pipeline):
+            for _, part in step.steps:
+                visit(part)
+        elif hasattr(step, "transformers_"):
+            for _, part, _ in step.transformers_:
+                visit(part)
+        elif not isinstance(step, str):
+            found[type(step).__name__] = None
+
+    visit(prepare)
+    return ", ".join(name for name in found if name != "FunctionTransformer") or "none"
