@@ -1,11 +1,21 @@
-"""The epochs of a network's training: told as they come, ended when the loss is no number."""
+"""The epochs of a network's training: told as they come, ended early where asked, and when the loss is no number."""
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from infra.errors import TrainingFailed
-from tasks.contracts.project import Network
+from infra.errors import SpecError, TrainingFailed
+from infra.suggestion import suggest
+from tasks.contracts.networks import Network
 from tasks.models.model import Array, OnEpoch
+
+
+class Course(NamedTuple):
+    """How a training went."""
+
+    history: dict[str, list[float]]
+    epochs: int
+    """Epochs that the weights are those of: the best one where training may end early, else the last."""
 
 
 def train_network(
@@ -15,34 +25,50 @@ def train_network(
     watched: tuple[Array, Array] | None,
     spec: Network,
     *,
+    epochs: int | None = None,
     on_epoch: OnEpoch | None,
     where: str,
-) -> dict[str, list[float]]:
-    """Fit a compiled network in place and return its metrics per epoch; `weights` None: all rows count alike.
+) -> Course:
+    """Fit a compiled network in place and return its metrics per epoch.
+
+    Parameters
+    ----------
+    weights
+        How much each row counts; None: all alike.
+    watched
+        Rows whose metrics are told as `val_…`, and by which training ends early where the project asks for it.
+    epochs
+        Instead of the project's number; training then never ends before.
 
     Raises
     ------
+    SpecError
+        Training shall end by a metric that the network does not tell.
     TrainingFailed
         A loss or metric became NaN or infinite, or memory ran out.
     """
     import keras  # noqa: PLC0415  only once TensorFlow was started
     import tensorflow  # noqa: PLC0415
 
+    last = epochs or spec.epochs
+    stop = _end_early(keras, spec) if watched is not None and epochs is None else None
+
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             metrics = {name: float(value) for name, value in (logs or {}).items()}
-            _require_finite(metrics, epoch + 1, spec.epochs, where)
+            _require_finite(metrics, epoch + 1, last, where)
+            _require_metric(metrics, stop, where)
             if on_epoch is not None:
-                on_epoch(epoch + 1, spec.epochs, metrics)
+                on_epoch(epoch + 1, last, metrics)
 
     try:
         fitted = network.fit(
             *rows,
             sample_weight=weights,
-            epochs=spec.epochs,
+            epochs=last,
             batch_size=spec.batch_size,
             validation_data=watched,
-            callbacks=[Watch(), keras.callbacks.TerminateOnNaN()],
+            callbacks=[Watch(), keras.callbacks.TerminateOnNaN(), *_step_down(keras, spec), *([stop] if stop else [])],
             verbose=0,
         )
     except (MemoryError, tensorflow.errors.ResourceExhaustedError) as error:
@@ -54,8 +80,45 @@ def train_network(
         name: [float(value) for value in values] for name, values in fitted.history.items()
     }
     if not all(bool(tensorflow.reduce_all(tensorflow.math.is_finite(weight.value))) for weight in network.weights):
-        raise _diverged(where, "weights are NaN or infinite", spec.epochs, spec.epochs)
-    return history
+        raise _diverged(where, "weights are NaN or infinite", last, last)
+    return Course(history, len(fitted.epoch) if stop is None else stop.best_epoch + 1)
+
+
+def _end_early(keras: Any, spec: Network) -> Any:
+    """Return what ends training when the watched metric no longer gets better and puts the best epoch's weights back."""
+    if spec.early_stopping is None:
+        return None
+    return keras.callbacks.EarlyStopping(
+        monitor=f"val_{spec.early_stopping.metric}",
+        patience=spec.early_stopping.patience,
+        min_delta=spec.early_stopping.min_delta,
+        restore_best_weights=True,
+    )
+
+
+def _step_down(keras: Any, spec: Network) -> list[Any]:
+    """Return what lowers the learning rate on a plateau of the training loss.
+
+    Of that and not of the watched rows' loss, so that training on all rows, which nothing watches, goes the same way.
+    """
+    plateau = spec.schedule
+    if plateau is None or plateau.name != "plateau":
+        return []
+    return [
+        keras.callbacks.ReduceLROnPlateau(
+            monitor="loss", factor=plateau.factor, patience=plateau.patience, min_delta=plateau.min_delta
+        )
+    ]
+
+
+def _require_metric(metrics: Mapping[str, float], stop: Any, where: str) -> None:
+    if stop is not None and stop.monitor not in metrics:
+        told = [name.removeprefix("val_") for name in metrics if name.startswith("val_")]
+        wanted = stop.monitor.removeprefix("val_")
+        raise SpecError(
+            f"{where}.network.early_stopping.metric: expected one of {', '.join(told)}, received {wanted!r}."
+            f"{suggest(wanted, told)}"
+        )
 
 
 def _require_finite(metrics: dict[str, float], epoch: int, of: int, where: str) -> None:

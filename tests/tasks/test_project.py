@@ -21,9 +21,10 @@ from infra.projects.located_yaml import parse_yaml, read_yaml
 from infra.suggestion import _count_edits, suggest
 from tasks.contracts.project import ProjectSpec
 from tasks.project import load_project, parse_spec
-from tasks.project.problems import resolve, write_path
+from tasks.project.problems import narrow, resolve, write_path
 from tasks.project.schema import build_schema
 from tasks.project.sense import _explain_cron
+from tests.tasks.named_networks import NETWORKS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [read_yaml(folder.spec) for folder in list_projects(ROOT / "projects")]
@@ -39,7 +40,7 @@ FULL: dict[str, Any] = {
         "id": {"type": "integer", "unique": True},
         "at": {"type": "datetime"},
         "shop": {"type": "category", "allowed": ["a", "b"], "feature": False, "known": "before"},
-        "size": {"type": "number", "min": 0, "max": 9.5, "unit": "m", "null_share": 0.1, "meaning": "How long"},
+        "size": {"type": "number", "min": 0, "max": 9.5, "unit": "m", "null_share": 0.1, "meaning": "How long", "feature": False},
         "words": {"type": "text", "max_length": 100},
         "sold": {"type": "boolean"},
     },
@@ -74,6 +75,7 @@ FULL: dict[str, Any] = {
             "network": {"build": "network:build", "epochs": 1, "batch_size": 2, "validation_share": 0.5, "refit": False},
             "prepare": {"text": {"ngrams": 2}},
         },
+        **NETWORKS,
     },
     "decision": {"threshold": "even", "metric": None, "costs": None},
     "selection": {
@@ -155,11 +157,12 @@ def rename(data: dict[str, Any], where: Where, key: str) -> dict[str, Any]:
 def walk(part: Any, node: dict[str, Any], where: Where = ()) -> Iterator[tuple[Where, dict[str, Any], bool]]:
     """Yield each path, its schema, and whether its last step is a key of the schema and not a name of somebody's."""
     definitions = build_schema()["$defs"]
-    node = resolve(node, definitions)
+    node = resolve(narrow(node, part, definitions), definitions)
     items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
     for step, inner in items:
         own = step in node.get("properties", {})
         schema = node["properties"][step] if own else node.get("items") or node.get("additionalProperties")
+        schema = narrow(schema, inner, definitions)
         yield (*where, step), schema, own
         if step not in FREE:
             yield from walk(inner, schema, (*where, step))
@@ -277,7 +280,7 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(where: Where, value
 
 def test_a_share_of_one_and_a_half_is_refused() -> None:
     assert problems_of(change(FULL, ("split", "test_share"), 1.5)) == {
-        "split.test_share": (45, "expected a number above 0 and below 1; received 1.5.")
+        "split.test_share": (46, "expected a number above 0 and below 1; received 1.5.")
     }
 
 
@@ -315,7 +318,7 @@ SENSE = [
     (("candidates", "dummy", "balance", "weights"), "balanced", "candidates.dummy.balance", "do the same: choose one"),
     (("candidates", "net", "calibrate"), "sigmoid", "candidates.net", "calibrate stands with `estimator`"),
     (("decision", "metric"), "f1", "decision", "metric and costs stand with threshold tuned"),
-    (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net: networks"),
+    (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net, dense, .*: networks"),
     (("prepare", "category", "encode"), "target", "prepare.category", "min_share stands with encode one_hot or ordinal"),
     (("candidates", "net", "estimator"), "sklearn.x.Y", "candidates.net", "exactly one of estimator, network"),
     (("candidates", "dummy", "estimator"), "os.system", "candidates.dummy.estimator", "of a scikit-learn class"),

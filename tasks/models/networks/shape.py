@@ -1,0 +1,15 @@
+"""What a network is told of its data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What a build function, the project's or ours, is told of its data."""
+
+    inputs: int
+    """Width of a row after preprocessing."""
+    classes: int
+    """0: the answer is a number."""
+    vocabulary: int
+    """Size of the table of word numbers (`prepare.text.vocabulary`)."""
