@@ -11,7 +11,9 @@ def build_average(keras: Any, shape: NetworkShape, spec: AverageEmbedding) -> An
     """Return the mean of the words' vectors, then hidden layers (Iyyer et al. 2015, ACL 1681-1691); padding is no word."""
     numbers, vectors = read_words(keras, shape, spec, mask=True)
     mean = keras.layers.GlobalAveragePooling1D()(vectors)
-    return keras.Model(numbers, add_answer(keras, add_hidden(keras, mean, spec), shape, spec))
+    network = keras.Model(numbers, add_answer(keras, add_hidden(keras, mean, spec), shape, spec))
+    # As a chain: the other form would hold the comparison that finds the padding, which is no layer, in its config.
+    return keras.Sequential(network.layers)
 
 
 def build_cnn1d(keras: Any, shape: NetworkShape, spec: Cnn1d) -> Any:
