@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from infra.errors import SpecError, TrainingFailed
 from infra.suggestion import suggest
 from tasks.contracts.networks import Network
+from tasks.contracts.optimisation import PlateauRate
 from tasks.models.model import Array, OnEpoch
+from tasks.models.networks.rates import step_down
 
 
 class Course(NamedTuple):
@@ -52,6 +54,8 @@ def train_network(
 
     last = epochs or spec.epochs
     stop = _end_early(keras, spec) if watched is not None and epochs is None else None
+    changes = [step_down(keras, spec.schedule)] if isinstance(spec.schedule, PlateauRate) else []
+    changes += [stop] if stop else []
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -68,7 +72,7 @@ def train_network(
             epochs=last,
             batch_size=spec.batch_size,
             validation_data=watched,
-            callbacks=[Watch(), keras.callbacks.TerminateOnNaN(), *_step_down(keras, spec), *([stop] if stop else [])],
+            callbacks=[Watch(), keras.callbacks.TerminateOnNaN(), *changes],
             verbose=0,
         )
     except (MemoryError, tensorflow.errors.ResourceExhaustedError) as error:
@@ -94,21 +98,6 @@ def _end_early(keras: Any, spec: Network) -> Any:
         min_delta=spec.early_stopping.min_delta,
         restore_best_weights=True,
     )
-
-
-def _step_down(keras: Any, spec: Network) -> list[Any]:
-    """Return what lowers the learning rate on a plateau of the training loss.
-
-    Of that and not of the watched rows' loss, so that training on all rows, which nothing watches, goes the same way.
-    """
-    plateau = spec.schedule
-    if plateau is None or plateau.name != "plateau":
-        return []
-    return [
-        keras.callbacks.ReduceLROnPlateau(
-            monitor="loss", factor=plateau.factor, patience=plateau.patience, min_delta=plateau.min_delta
-        )
-    ]
 
 
 def _require_metric(metrics: Mapping[str, float], stop: Any, where: str) -> None:

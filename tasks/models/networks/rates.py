@@ -1,10 +1,11 @@
 """The learning rate at each step of a training, as a table that is made before it begins."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from tasks.contracts.optimisation import ConstantRate, CosineRate, OneCycleRate, RateSchedule, StepRate
+from tasks.contracts.optimisation import ConstantRate, CosineRate, OneCycleRate, PlateauRate, RateSchedule, StepRate
 from tasks.models.model import Floats
 
 
@@ -66,3 +67,25 @@ def follow(keras: Any, rates: Floats) -> Any:
             return {}
 
     return Planned()
+
+
+def step_down(keras: Any, plateau: PlateauRate) -> Any:
+    """Return the callback that lowers the rate where the training loss stands still, and tells the rate of each epoch.
+
+    Of the training loss and not of the watched rows' loss, so that training on all rows, which nothing watches, goes the
+    same way.
+    """
+
+    class StepDown(keras.callbacks.Callback):  # type: ignore[misc]
+        lowest, waited = math.inf, 0
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002  Keras' signature
+            rate = float(self.model.optimizer.learning_rate.value)
+            lower = logs["loss"] < self.lowest - plateau.min_delta
+            self.lowest, self.waited = (logs["loss"], 0) if lower else (self.lowest, self.waited + 1)
+            if self.waited == plateau.patience:
+                self.model.optimizer.learning_rate = rate * plateau.factor
+                self.waited = 0
+            logs["learning_rate"] = rate
+
+    return StepDown()
