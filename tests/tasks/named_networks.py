@@ -51,7 +51,9 @@ def named(table: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
 def _candidates() -> dict[str, dict[str, Any]]:
     found = {}
     for at, name in enumerate(ARCHITECTURES):
-        network = {"architecture": named(ARCHITECTURES, name), "epochs": 3, **TRAINING, "optimizer": OPTIMIZER}
+        network = {"architecture": named(ARCHITECTURES, name), "epochs": 3, **TRAINING}
+        if at == 0:
+            network["optimizer"] = OPTIMIZER
         network["schedule"] = named(SCHEDULES, [*SCHEDULES][at % len(SCHEDULES)])
         network["loss"] = named(LOSSES, [*LOSSES][at % len(LOSSES)])
         encode = "tokens" if "embedding" in ARCHITECTURES[name] else "tfidf"
