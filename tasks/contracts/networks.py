@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tasks.contracts.borrowing import Embeddings
 from tasks.contracts.frozen import Contract
 from tasks.contracts.optimisation import Amount, BelowOne, EarlyStopping, Loss, Optimizer, RateSchedule
 from tasks.contracts.values import Positive, Reference, one_of_keys
@@ -40,11 +41,14 @@ class _Architecture(Contract):
 class _WordArchitecture(_Architecture):
     reads: ClassVar[Literal["numbers", "words"]] = "words"
 
-    embedding: Positive = Field(32, description="Width of a word's vector.")
+    embedding: Positive = Field(32, description="Width of a word's vector; with `embeddings` it is theirs.")
     word_dropout: BelowOne = Field(
         0.0,
         description="Share of the words that a step of training leaves out of each text (Iyyer et al. 2015): new texts from "
         "the training rows' own. Rows that watch, and predictions, keep all words.",
+    )
+    embeddings: Embeddings | None = Field(
+        None, description="Word vectors that were learnt elsewhere, instead of ones drawn at random."
     )
 
 
@@ -217,6 +221,14 @@ class Network(Contract):
         ]
         if self.build and own:
             raise ValueError(f"{', '.join(own)}: for `architecture`; a build function compiles its network by itself")
+        borrowed = self.embeddings
+        if borrowed and (borrowed.unfreeze_after or 0) >= self.epochs:
+            raise ValueError(f"unfreeze_after: expected fewer than the {self.epochs} epochs there are")
         if self.early_stopping and self.validation_share == 0:
             raise ValueError("early_stopping needs rows that watch: give `validation_share`, such as 0.1")
         return self
+
+    @property
+    def embeddings(self) -> Embeddings | None:
+        """Word vectors that were learnt elsewhere; None: there are none."""
+        return self.architecture.embeddings if isinstance(self.architecture, _WordArchitecture) else None

@@ -1,7 +1,7 @@
 """The epochs of a network's training: told as they come, ended early where asked, and when the loss is no number."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from infra.errors import SpecError, TrainingFailed
@@ -10,6 +10,9 @@ from tasks.contracts.networks import Network
 from tasks.contracts.optimisation import PlateauRate
 from tasks.models.model import Array, OnEpoch
 from tasks.models.networks.rates import step_down
+
+Unfreeze = Callable[[int], None]
+"""Told how many epochs were trained before."""
 
 
 class Course(NamedTuple):
@@ -28,6 +31,7 @@ def train_network(
     spec: Network,
     *,
     epochs: int | None = None,
+    unfreeze: Unfreeze | None = None,
     on_epoch: OnEpoch | None,
     where: str,
 ) -> Course:
@@ -41,6 +45,8 @@ def train_network(
         Rows whose metrics are told as `val_…`, and by which training ends early where the project asks for it.
     epochs
         Instead of the project's number; training then never ends before.
+    unfreeze
+        Makes layers trainable that were not; called once, after as many epochs as the project says.
 
     Raises
     ------
@@ -55,7 +61,8 @@ def train_network(
     last = epochs or spec.epochs
     stop = _end_early(keras, spec) if watched is not None and epochs is None else None
     changes = [step_down(keras, spec.schedule)] if isinstance(spec.schedule, PlateauRate) else []
-    changes += [stop] if stop else []
+    turn = spec.embeddings.unfreeze_after if unfreeze and spec.embeddings else None
+    stages = [(0, last)] if turn is None or turn >= last else [(0, turn), (turn, last)]
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -65,27 +72,32 @@ def train_network(
             if on_epoch is not None:
                 on_epoch(epoch + 1, last, metrics)
 
+    history: dict[str, list[float]] = {}
     try:
-        fitted = network.fit(
-            *rows,
-            sample_weight=weights,
-            epochs=last,
-            batch_size=spec.batch_size,
-            validation_data=watched,
-            callbacks=[Watch(), keras.callbacks.TerminateOnNaN(), *changes],
-            verbose=0,
-        )
+        for start, end in stages:
+            if start and unfreeze:
+                unfreeze(start)
+            stops = [stop] if stop and end == last else []
+            fitted = network.fit(
+                *rows,
+                sample_weight=weights,
+                initial_epoch=start,
+                epochs=end,
+                batch_size=spec.batch_size,
+                validation_data=watched,
+                callbacks=[Watch(), keras.callbacks.TerminateOnNaN(), *changes, *stops],
+                verbose=0,
+            )
+            for name, values in fitted.history.items():
+                history.setdefault(name, []).extend(float(value) for value in values)
     except (MemoryError, tensorflow.errors.ResourceExhaustedError) as error:
         raise TrainingFailed(
             f"{where}: memory ran out in training with batches of {spec.batch_size} rows.",
             remedy="Take a smaller `batch_size`, or a machine with more memory.",
         ) from error
-    history: dict[str, list[float]] = {
-        name: [float(value) for value in values] for name, values in fitted.history.items()
-    }
     if not all(bool(tensorflow.reduce_all(tensorflow.math.is_finite(weight.value))) for weight in network.weights):
         raise _diverged(where, "weights are NaN or infinite", last, last)
-    return Course(history, len(fitted.epoch) if stop is None else stop.best_epoch + 1)
+    return Course(history, len(history["loss"]) if stop is None else stop.best_epoch + 1)
 
 
 def _end_early(keras: Any, spec: Network) -> Any:

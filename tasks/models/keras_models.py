@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from infra.errors import SpecError, TrainingFailed
-from tasks.contracts.networks import Network
+from infra.settings import load_settings
+from tasks.contracts.networks import Architecture, Network
 from tasks.contracts.project import ProjectSpec
 from tasks.models.balancing import balance_rows, weigh_rows
 from tasks.models.epochs import train_network
@@ -20,11 +22,14 @@ from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
 from tasks.models.networks.catalogue import build_network
 from tasks.models.networks.compiling import compile_network
+from tasks.models.networks.layers import EMBEDDING
 from tasks.models.networks.shape import NetworkShape
+from tasks.models.networks.vectors import place_vectors, read_vectors
 from tasks.models.networks.weighing import weigh_classes
 from tasks.models.partition import hold_out
 from tasks.models.preprocessing import preprocessing_steps
 from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
+from tasks.models.text import list_words
 
 PREDICT_ROWS = 1_024
 """Rows answered at a time, so that memory is bounded."""
@@ -133,10 +138,18 @@ class KerasRecipe:
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
             shape = NetworkShape(inputs.shape[1], len(classes), self._vocabulary)
-            network = self._build(keras, shape, len(inputs))
+            network = self._build(keras, shape, len(inputs), prepare)
             taught = (inputs, np.searchsorted(classes, fitted.target))
             course = train_network(
-                network, taught, weights, watched, self._network, epochs=epochs, on_epoch=on_epoch, where=self._where
+                network,
+                taught,
+                weights,
+                watched,
+                self._network,
+                epochs=epochs,
+                unfreeze=partial(self._unfreeze, keras, network, shape, len(inputs)),
+                on_epoch=on_epoch,
+                where=self._where,
             )
         labels = class_labels(classes)
         return KerasModel(
@@ -162,7 +175,7 @@ class KerasRecipe:
         steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
         return Pipeline(steps) if steps else None
 
-    def _build(self, keras: Any, shape: NetworkShape, rows: int) -> Any:
+    def _build(self, keras: Any, shape: NetworkShape, rows: int, prepare: Any) -> Any:
         spec = self._network
         build = self.load(spec.build) if spec.build else None
         # Automatic names count up over the life of a process; from here they start anew.
@@ -171,11 +184,29 @@ class KerasRecipe:
         if build is not None:
             network = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
         elif spec.architecture is not None:
-            network = build_network(keras, shape, spec.architecture)
-            compile_network(keras, network, spec, shape.classes, math.ceil(rows / spec.batch_size))
+            network = self._build_named(keras, shape, spec.architecture, prepare)
+            self._compile(keras, network, shape, rows)
         require_known_layers(network_config(network))
         self._require_outputs(network, shape)
         return network
+
+    def _build_named(self, keras: Any, shape: NetworkShape, architecture: Architecture, prepare: Any) -> Any:
+        given = self._network.embeddings
+        if given is None:
+            return build_network(keras, shape, architecture)
+        vectors = read_vectors(given, load_settings().projects / self.spec.name, list_words(prepare))
+        network = build_network(keras, shape, architecture.model_copy(update={"embedding": vectors.table.shape[1]}))
+        place_vectors(network, vectors)
+        network.get_layer(EMBEDDING).trainable = given.trainable
+        return network
+
+    def _compile(self, keras: Any, network: Any, shape: NetworkShape, rows: int, first_epoch: int = 0) -> None:
+        steps = math.ceil(rows / self._network.batch_size)
+        compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch)
+
+    def _unfreeze(self, keras: Any, network: Any, shape: NetworkShape, rows: int, epoch: int) -> None:
+        network.get_layer(EMBEDDING).trainable = True
+        self._compile(keras, network, shape, rows, first_epoch=epoch)
 
     def _require_compiled(self, keras: Any, network: Any) -> Any:
         if not isinstance(network, keras.Model) or not getattr(network, "compiled", False):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from infra.artifacts.reference import ArtifactRef
+from tasks.contracts.borrowing import BorrowedWeights
 from tasks.contracts.data import SplitRef
 from tasks.contracts.models import FitReport, ModelRef
 from tasks.contracts.runs import RunContext
@@ -66,7 +67,14 @@ def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
         content=content,
         classes=fitted.model.classes,
         fit_seconds=fitted.fit_seconds,
+        borrowed=_name_borrowed(bench, fitted.name),
     )
+
+
+def _name_borrowed(bench: Workbench, candidate: str) -> tuple[BorrowedWeights, ...]:
+    network = bench.spec.candidates[candidate].network
+    given = network.embeddings if network else None
+    return (BorrowedWeights(source=given.source, licence=given.licence, digest=given.digest),) if given else ()
 
 
 def _store_history(bench: Workbench, result: "FitResult") -> ArtifactRef | None:

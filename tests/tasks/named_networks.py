@@ -41,6 +41,10 @@ OPTIMIZER: dict[str, Any] = {
 TRAINING: dict[str, Any] = {
     "validation_share": 0.2, "early_stopping": {"metric": "accuracy", "patience": 2, "min_delta": 0.01},
 }  # fmt: skip
+EMBEDDINGS: dict[str, Any] = {
+    "package": "vectors", "vectors": "data/v.npy", "digest": "a" * 64, "words": "w.txt", "words_digest": "b" * 64,
+    "source": "GloVe", "licence": "PDDL-1.0", "trainable": False, "unfreeze_after": 1,
+}  # fmt: skip
 
 
 def named(table: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
@@ -52,6 +56,8 @@ def _candidates() -> dict[str, dict[str, Any]]:
     found = {}
     for at, name in enumerate(ARCHITECTURES):
         network = {"architecture": named(ARCHITECTURES, name), "epochs": 3, **TRAINING}
+        if "embedding" in ARCHITECTURES[name]:
+            network["architecture"]["embeddings"] = EMBEDDINGS
         if at == 0:
             network["optimizer"] = OPTIMIZER
         network["schedule"] = named(SCHEDULES, [*SCHEDULES][at % len(SCHEDULES)])
