@@ -262,6 +262,7 @@ def _lineage(version: StoredVersion) -> dict[str, dict[str, Any]]:
             "hardware": f"{fit.hardware.processor}, {fit.hardware.cpu_count} CPUs ({fit.hardware.threads} used), "
             f"{fit.hardware.memory_gb:.0f} GB, {fit.hardware.device_name or fit.hardware.device}",
             **({"note": fit.hardware.note} if fit.hardware.note else {}),
+            **{f"weights {one.digest[:12]}": f"{one.source} ({one.licence})" for one in made.model.borrowed},
         },
         "run": {"id": version.row.run_id, "at": version.row.created_at.isoformat(timespec="seconds")},
     }

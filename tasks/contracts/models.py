@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from infra.artifacts.reference import ArtifactRef, Digest
+from tasks.contracts.borrowing import BorrowedWeights
 from tasks.contracts.export import OnnxExport
 from tasks.contracts.frozen import Contract
 from tasks.contracts.tuning import TunedCandidate
@@ -21,6 +22,7 @@ class ModelRef(Contract):
     )
     classes: tuple[str | int | float | bool, ...] = Field((), description="Order of the columns of predict_proba.")
     fit_seconds: float
+    borrowed: tuple[BorrowedWeights, ...] = Field((), description="Weights in it that were learnt elsewhere.")
 
 
 class FoldDifference(Contract):

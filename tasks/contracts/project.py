@@ -6,21 +6,17 @@ The descriptions below are what the JSON Schema, the editor's completion and the
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from tasks.contracts.export import Export
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Balance, Calibrate, Decision
+from tasks.contracts.networks import Network
 from tasks.contracts.preparation import Preparation
 from tasks.contracts.study import Study
 from tasks.contracts.tuning import ParameterName, Space, Tuning, check_search, check_tuning
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
-from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, say_pattern
-
-
-def _one_of(*keys: str) -> ConfigDict:
-    """Say in the JSON Schema too that exactly one of these keys is given."""
-    return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
+from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, one_of_keys, say_pattern
 
 
 class Sql(Contract):
@@ -35,7 +31,7 @@ class Sql(Contract):
 class Source(Contract):
     """Where the rows come from: exactly one of the four."""
 
-    model_config = _one_of("function", "csv", "parquet", "sql")
+    model_config = one_of_keys("function", "csv", "parquet", "sql")
 
     function: Reference | None = Field(
         None, description="`module:function` in the project's folder; returns a DataFrame."
@@ -139,27 +135,10 @@ class Split(Contract):
         return self
 
 
-class Network(Contract):
-    """A Keras network and how it is trained."""
-
-    build: Reference = Field(
-        description="`module:function(shape, params) -> compiled keras.Model` in the project's folder; shape.inputs, "
-        "shape.classes and shape.vocabulary say what the rows are like after preparation."
-    )
-    epochs: Positive = Field(10, description="How often training sees all its rows.")
-    batch_size: Positive = Field(32, description="Rows a step of training.")
-    validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="Share of the training rows that only watches: their metrics per epoch are kept."
-    )
-    refit: bool = Field(
-        True, description="After watching, train anew on all training rows; false: keep the network that was watched."
-    )
-
-
 class Candidate(Contract):
     """One way to make the model: a scikit-learn estimator or a Keras network."""
 
-    model_config = _one_of("estimator", "network")
+    model_config = one_of_keys("estimator", "network")
 
     estimator: (
         Annotated[
@@ -169,7 +148,7 @@ class Candidate(Contract):
         ]
         | None
     ) = Field(None, description="Dotted path of a scikit-learn estimator.")
-    network: Network | None = Field(None, description="A Keras network, built by a function of the project.")
+    network: Network | None = Field(None, description="A Keras network, by name or built by a function of the project.")
     params: dict[str, JsonValue] = Field(
         default_factory=dict, description="Arguments of the estimator or of the build function."
     )
@@ -192,6 +171,8 @@ class Candidate(Contract):
             raise ValueError("expected exactly one of estimator, network")
         if self.network is not None and self.calibrate != "none":
             raise ValueError("calibrate stands with `estimator`: five more trainings of a network are too dear")
+        if self.network and self.network.architecture and self.params:
+            raise ValueError("params is for `estimator` and `build`; those of an architecture stand beside its name")
         return self
 
     @model_validator(mode="after")
@@ -365,6 +346,7 @@ class ProjectSpec(Contract):
             )
         if not self.features:
             raise ValueError("no feature is left: every column is the target, an id or marked `feature: false`")
+        self._require_inputs()
         return self
 
     @model_validator(mode="after")
@@ -381,6 +363,21 @@ class ProjectSpec(Contract):
                 f"{', '.join(self.candidates)}"
             )
         return self
+
+    def _require_inputs(self) -> None:
+        for name, one in self.candidates.items():
+            architecture = one.network.architecture if one.network else None
+            texts = self.features_of("text") if self.preparation_of(name).text.encode == "tokens" else []
+            if architecture and architecture.reads == "words" and (len(texts), len(self.features)) != (1, 1):
+                raise ValueError(
+                    f"candidates.{name}: {architecture.name} reads the words of one text: expected one feature, of type "
+                    "text, and `prepare: {text: {encode: tokens}}`"
+                )
+            if architecture and architecture.reads == "numbers" and texts:
+                raise ValueError(
+                    f"candidates.{name}: {architecture.name} takes word numbers for amounts: `encode: tfidf`, or an "
+                    "architecture that reads words"
+                )
 
     def _columns_named(self) -> list[tuple[str, str]]:
         named = [

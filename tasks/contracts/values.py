@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 
 def say_pattern(phrase: str) -> Any:
@@ -33,3 +33,8 @@ Variable = Annotated[
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+def one_of_keys(*keys: str) -> ConfigDict:
+    """Say in the JSON Schema too that exactly one of these keys is given."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})

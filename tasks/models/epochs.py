@@ -1,11 +1,26 @@
-"""The epochs of a network's training: told as they come, ended when the loss is no number."""
+"""The epochs of a network's training: told as they come, ended early where asked, and when the loss is no number."""
 
 import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from infra.errors import TrainingFailed
-from tasks.contracts.project import Network
+from infra.errors import SpecError, TrainingFailed
+from infra.suggestion import suggest
+from tasks.contracts.networks import Network
+from tasks.contracts.optimisation import PlateauRate
 from tasks.models.model import Array, OnEpoch
+from tasks.models.networks.rates import step_down
+
+Unfreeze = Callable[[int], None]
+"""Told how many epochs were trained before."""
+
+
+class Course(NamedTuple):
+    """How a training went."""
+
+    history: dict[str, list[float]]
+    epochs: int
+    """Epochs that the weights are those of: the best one where training may end early, else the last."""
 
 
 def train_network(
@@ -15,47 +30,96 @@ def train_network(
     watched: tuple[Array, Array] | None,
     spec: Network,
     *,
+    epochs: int | None = None,
+    unfreeze: Unfreeze | None = None,
     on_epoch: OnEpoch | None,
     where: str,
-) -> dict[str, list[float]]:
-    """Fit a compiled network in place and return its metrics per epoch; `weights` None: all rows count alike.
+) -> Course:
+    """Fit a compiled network in place and return its metrics per epoch.
+
+    Parameters
+    ----------
+    weights
+        How much each row counts; None: all alike.
+    watched
+        Rows whose metrics are told as `val_…`, and by which training ends early where the project asks for it.
+    epochs
+        Instead of the project's number; training then never ends before.
+    unfreeze
+        Makes layers trainable that were not; called once, after as many epochs as the project says.
 
     Raises
     ------
+    SpecError
+        Training shall end by a metric that the network does not tell.
     TrainingFailed
         A loss or metric became NaN or infinite, or memory ran out.
     """
     import keras  # noqa: PLC0415  only once TensorFlow was started
     import tensorflow  # noqa: PLC0415
 
+    last = epochs or spec.epochs
+    stop = _end_early(keras, spec) if watched is not None and epochs is None else None
+    changes = [step_down(keras, spec.schedule)] if isinstance(spec.schedule, PlateauRate) else []
+    turn = spec.embeddings.unfreeze_after if unfreeze and spec.embeddings else None
+    stages = [(0, last)] if turn is None or turn >= last else [(0, turn), (turn, last)]
+
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             metrics = {name: float(value) for name, value in (logs or {}).items()}
-            _require_finite(metrics, epoch + 1, spec.epochs, where)
+            _require_finite(metrics, epoch + 1, last, where)
+            _require_metric(metrics, stop, where)
             if on_epoch is not None:
-                on_epoch(epoch + 1, spec.epochs, metrics)
+                on_epoch(epoch + 1, last, metrics)
 
+    history: dict[str, list[float]] = {}
     try:
-        fitted = network.fit(
-            *rows,
-            sample_weight=weights,
-            epochs=spec.epochs,
-            batch_size=spec.batch_size,
-            validation_data=watched,
-            callbacks=[Watch(), keras.callbacks.TerminateOnNaN()],
-            verbose=0,
-        )
+        for start, end in stages:
+            if start and unfreeze:
+                unfreeze(start)
+            stops = [stop] if stop and end == last else []
+            fitted = network.fit(
+                *rows,
+                sample_weight=weights,
+                initial_epoch=start,
+                epochs=end,
+                batch_size=spec.batch_size,
+                validation_data=watched,
+                callbacks=[Watch(), keras.callbacks.TerminateOnNaN(), *changes, *stops],
+                verbose=0,
+            )
+            for name, values in fitted.history.items():
+                history.setdefault(name, []).extend(float(value) for value in values)
     except (MemoryError, tensorflow.errors.ResourceExhaustedError) as error:
         raise TrainingFailed(
             f"{where}: memory ran out in training with batches of {spec.batch_size} rows.",
             remedy="Take a smaller `batch_size`, or a machine with more memory.",
         ) from error
-    history: dict[str, list[float]] = {
-        name: [float(value) for value in values] for name, values in fitted.history.items()
-    }
     if not all(bool(tensorflow.reduce_all(tensorflow.math.is_finite(weight.value))) for weight in network.weights):
-        raise _diverged(where, "weights are NaN or infinite", spec.epochs, spec.epochs)
-    return history
+        raise _diverged(where, "weights are NaN or infinite", last, last)
+    return Course(history, len(history["loss"]) if stop is None else stop.best_epoch + 1)
+
+
+def _end_early(keras: Any, spec: Network) -> Any:
+    """Return what ends training when the watched metric no longer gets better and puts the best epoch's weights back."""
+    if spec.early_stopping is None:
+        return None
+    return keras.callbacks.EarlyStopping(
+        monitor=f"val_{spec.early_stopping.metric}",
+        patience=spec.early_stopping.patience,
+        min_delta=spec.early_stopping.min_delta,
+        restore_best_weights=True,
+    )
+
+
+def _require_metric(metrics: Mapping[str, float], stop: Any, where: str) -> None:
+    if stop is not None and stop.monitor not in metrics:
+        told = [name.removeprefix("val_") for name in metrics if name.startswith("val_")]
+        wanted = stop.monitor.removeprefix("val_")
+        raise SpecError(
+            f"{where}.network.early_stopping.metric: expected one of {', '.join(told)}, received {wanted!r}."
+            f"{suggest(wanted, told)}"
+        )
 
 
 def _require_finite(metrics: dict[str, float], epoch: int, of: int, where: str) -> None:

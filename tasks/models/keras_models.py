@@ -1,8 +1,10 @@
 """Keras candidates: the project's network behind the same preprocessing as scikit-learn's."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -11,31 +13,27 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from infra.errors import SpecError, TrainingFailed
-from tasks.contracts.project import Network, ProjectSpec
+from infra.settings import load_settings
+from tasks.contracts.networks import Architecture, Network
+from tasks.contracts.project import ProjectSpec
 from tasks.models.balancing import balance_rows, weigh_rows
 from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
+from tasks.models.networks.catalogue import build_network
+from tasks.models.networks.compiling import compile_network
+from tasks.models.networks.layers import EMBEDDING
+from tasks.models.networks.shape import NetworkShape
+from tasks.models.networks.vectors import place_vectors, read_vectors
+from tasks.models.networks.weighing import weigh_classes
 from tasks.models.partition import hold_out
 from tasks.models.preprocessing import preprocessing_steps
 from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
+from tasks.models.text import list_words
 
 PREDICT_ROWS = 1_024
 """Rows answered at a time, so that memory is bounded."""
-
-
-@dataclass(frozen=True)
-class NetworkShape:
-    """What a project's build function is told of its data."""
-
-    inputs: int
-    """Width of a row after preprocessing."""
-    classes: int
-    vocabulary: int
-    """Size of the table of word numbers (`prepare.text.vocabulary`)."""
-    image: tuple[int, ...] = ()
-    """Height, width and channels of a picture, whose pixels are whole numbers from 0 to 255; empty: the rows are flat."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,8 @@ class KerasModel:
     threads: int
     device: str = "CPU:0"
     history: dict[str, list[float]] = field(default_factory=dict)
+    epochs: int = 0
+    """Epochs of training that the weights are those of; fewer than there were where it ended early."""
     backend: Backend = "keras"
 
     def predict(self, frame: pd.DataFrame) -> Array:
@@ -93,8 +93,10 @@ class KerasRecipe:
     def fit(self, rows: Rows, on_epoch: OnEpoch | None = None, *, watch: bool = True) -> KerasModel:
         """Return the network fitted on these rows and nothing else.
 
-        The share that watches is parted from them as the project parts rows. It never decides anything, so by
-        default (`network.refit`) the network is trained once more from the same seed, on all rows.
+        The share that watches is parted from them as the project parts rows. By default (`network.refit`) the network
+        is then trained once more from the same seed, on all rows; all that the share decides is for how many epochs,
+        where training may end early: as many as were best (Goodfellow, Bengio and Courville 2016, Deep Learning,
+        algorithm 7.2).
 
         Parameters
         ----------
@@ -103,22 +105,25 @@ class KerasRecipe:
         on_epoch
             Told of each epoch, of both trainings.
         watch
-            False where nobody looks at the metrics per epoch: a training that is followed by another is left out.
+            False where nobody looks at the metrics per epoch: a training that is followed by another, and does not say
+            for how long, is left out.
         """
         spec = self._network
         every = np.arange(len(rows))
-        if spec.validation_share == 0 or (spec.refit and not watch):
+        if spec.validation_share == 0 or (spec.refit and not watch and spec.early_stopping is None):
             return self._train(rows, every, None, on_epoch)
         fit, held = hold_out(rows.target, rows.by, self.spec.split, share=spec.validation_share, seed=self.spec.seed)
         if not spec.refit:
             return self._train(rows, fit, held, on_epoch)
-        first, second = _count_on(on_epoch, spec.epochs)
-        watched = self._train(rows, fit, held, first)
-        refitted = self._train(rows, every, None, second)
+        watched = self._train(rows, fit, held, _count_twice(on_epoch))
+        trained = len(watched.history["loss"])
+        refitted = self._train(rows, every, None, _count_on(on_epoch, trained), watched.epochs)
         again = {f"refit_{name}": values for name, values in refitted.history.items()}
         return replace(refitted, history={**watched.history, **again})
 
-    def _train(self, rows: Rows, fit: Array, held: Array | None, on_epoch: OnEpoch | None) -> KerasModel:
+    def _train(
+        self, rows: Rows, fit: Array, held: Array | None, on_epoch: OnEpoch | None, epochs: int | None = None
+    ) -> KerasModel:
         compute = self.spec.compute
         keras = start_keras(compute.threads)
         device = choose_device(compute, project=self.spec.name)
@@ -126,21 +131,31 @@ class KerasRecipe:
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
         shown, weights = fitted.inputs, weigh_rows(fitted, balance)
+        weights = weigh_classes(fitted.target, weights, self._network.loss, classes)
         inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, fitted.target))
         watched = None
         if held is not None:
             seen = rows.take(held).inputs
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
-            network = self._build(keras, self._shape(inputs, len(classes)))
+            shape = NetworkShape(prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels)
+            network = self._build(keras, shape, len(inputs), prepare)
             taught = (inputs, np.searchsorted(classes, fitted.target))
-            history = train_network(
-                network, taught, weights, watched, self._network, on_epoch=on_epoch, where=self._where
+            course = train_network(
+                network,
+                taught,
+                weights,
+                watched,
+                self._network,
+                epochs=epochs,
+                unfreeze=partial(self._unfreeze, keras, network, shape, len(inputs)),
+                on_epoch=on_epoch,
+                where=self._where,
             )
-        return KerasModel(self.columns, prepare, network, class_labels(classes), compute.threads, device, history)
-
-    def _shape(self, inputs: Array, classes: int) -> NetworkShape:
-        return NetworkShape(prod(inputs.shape[1:]), classes, self._vocabulary, self.columns.pixels)
+        labels = class_labels(classes)
+        return KerasModel(
+            self.columns, prepare, network, labels, compute.threads, device, course.history, epochs=course.epochs
+        )
 
     @property
     def _where(self) -> str:
@@ -163,20 +178,46 @@ class KerasRecipe:
         steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
         return Pipeline(steps) if steps else None
 
-    def _build(self, keras: Any, shape: NetworkShape) -> Any:
-        build = self.load(self._network.build)
+    def _build(self, keras: Any, shape: NetworkShape, rows: int, prepare: Any) -> Any:
+        spec = self._network
+        build = self.load(spec.build) if spec.build else None
         # Automatic names count up over the life of a process; from here they start anew.
         keras.utils.clear_session()
         keras.utils.set_random_seed(self.spec.seed)
-        network = build(shape, dict(self.spec.candidates[self.name].params))
+        if build is not None:
+            network = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
+        elif spec.architecture is not None:
+            network = self._build_named(keras, shape, spec.architecture, prepare)
+            self._compile(keras, network, shape, rows)
+        require_known_layers(network_config(network))
+        self._require_outputs(network, shape)
+        return network
+
+    def _build_named(self, keras: Any, shape: NetworkShape, architecture: Architecture, prepare: Any) -> Any:
+        given = self._network.embeddings
+        if given is None:
+            return build_network(keras, shape, architecture)
+        vectors = read_vectors(given, load_settings().projects / self.spec.name, list_words(prepare))
+        network = build_network(keras, shape, architecture.model_copy(update={"embedding": vectors.table.shape[1]}))
+        place_vectors(network, vectors)
+        network.get_layer(EMBEDDING).trainable = given.trainable
+        return network
+
+    def _compile(self, keras: Any, network: Any, shape: NetworkShape, rows: int, first_epoch: int = 0) -> None:
+        steps = math.ceil(rows / self._network.batch_size)
+        compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch)
+
+    def _unfreeze(self, keras: Any, network: Any, shape: NetworkShape, rows: int, epoch: int) -> None:
+        network.get_layer(EMBEDDING).trainable = True
+        self._compile(keras, network, shape, rows, first_epoch=epoch)
+
+    def _require_compiled(self, keras: Any, network: Any) -> Any:
         if not isinstance(network, keras.Model) or not getattr(network, "compiled", False):
             raise SpecError(
                 f"{self._where}: expected {self._network.build} to return a compiled keras.Model, received "
                 f"{type(network).__name__}.",
                 remedy="End the function with `model.compile(...)` and `return model`.",
             )
-        require_known_layers(network_config(network))
-        self._require_outputs(network, shape)
         return network
 
     def _require_outputs(self, network: Any, shape: NetworkShape) -> None:
@@ -189,19 +230,28 @@ class KerasRecipe:
             )
 
 
-def _count_on(on_epoch: OnEpoch | None, epochs: int) -> tuple[OnEpoch | None, OnEpoch | None]:
-    """Return the listeners of two trainings that are told as one of twice the epochs."""
+def _count_twice(on_epoch: OnEpoch | None) -> OnEpoch | None:
+    """Return the listener of a training that another one will follow: so far as many epochs again are expected."""
     if on_epoch is None:
-        return None, None
+        return None
     tell = on_epoch
 
     def first(epoch: int, of: int, metrics: Mapping[str, float]) -> None:
         tell(epoch, 2 * of, metrics)
 
-    def second(epoch: int, of: int, metrics: Mapping[str, float]) -> None:
-        tell(epochs + epoch, 2 * of, metrics)
+    return first
 
-    return first, second
+
+def _count_on(on_epoch: OnEpoch | None, done: int) -> OnEpoch | None:
+    """Return the listener of a training that follows another of `done` epochs: both are told as one."""
+    if on_epoch is None:
+        return None
+    tell = on_epoch
+
+    def second(epoch: int, of: int, metrics: Mapping[str, float]) -> None:
+        tell(done + epoch, done + of, metrics)
+
+    return second
 
 
 def network_config(network: Any) -> dict[str, Any]:

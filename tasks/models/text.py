@@ -80,6 +80,11 @@ class Tokens(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([f"word_{at}" for at in range(self.length)], dtype=object)
 
 
+def list_words(pipeline: Any) -> list[str]:
+    """Return the words of the one text that a fitted preparation reads, in the order of their numbers from `FIRST_WORD` on."""
+    return str(pipeline.named_steps["columns"].named_transformers_["text_0"].words_).split("\n")
+
+
 def split_words(text: str) -> list[str]:
     """Return the words in lower case; punctuation but the apostrophe parts them.
 

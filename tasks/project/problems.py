@@ -62,9 +62,28 @@ def describe(schema: Schema, definitions: Schema) -> str:
         return _describe_number(schema)
     if kind == "array":
         return f"a list, each {describe(schema['items'], definitions)}"
-    if kind == "object":
+    if kind == "object" or "discriminator" in schema:
         return _describe_object(schema, definitions)
     return {"boolean": "true or false"}.get(str(kind), "a value")
+
+
+def narrow(schema: Schema, value: object, definitions: Schema) -> Schema:
+    """Return, of a part that has one of several shapes by its `name`, the shape that this value names.
+
+    Other parts are returned as they are, and so is the part itself where the value names none of its shapes.
+    """
+    union = resolve(schema, definitions)
+    if "discriminator" not in union or not isinstance(value, dict):
+        return schema
+    name = value.get(union["discriminator"]["propertyName"])
+    shapes = variants(union, definitions)
+    return shapes.get(name, schema) if isinstance(name, str) else schema
+
+
+def variants(union: Schema, definitions: Schema) -> dict[str, Schema]:
+    """Return the shapes of a part by their names; none where it has only one."""
+    mapping = union.get("discriminator", {}).get("mapping", {})
+    return {name: resolve({"$ref": reference}, definitions) for name, reference in mapping.items()}
 
 
 def _describe_number(schema: Schema) -> str:
@@ -77,6 +96,8 @@ def _describe_number(schema: Schema) -> str:
 
 
 def _describe_object(schema: Schema, definitions: Schema) -> str:
+    if shapes := variants(schema, definitions):
+        return f"a section whose `name` is one of {', '.join(shapes)}"
     if "properties" in schema:
         return f"the keys {', '.join(schema['properties'])}"
     inner = describe(schema.get("additionalProperties") or {}, definitions)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.project.problems import describe, resolve
+from tasks.project.problems import describe, resolve, variants
 from tasks.project.schema import Schema, build_schema, write_schema
 
 SCHEMA_FILE = Path("projects/project.schema.json")
@@ -33,8 +33,10 @@ def _list_sections(path: str, node: Schema, root: Schema) -> list[tuple[str, Sch
             where, inner = f"{where}.<name>", resolve(inner["additionalProperties"], root["$defs"])
         elif inner.get("type") == "array":
             where, inner = f"{where}[]", resolve(inner["items"], root["$defs"])
-        if "properties" in inner and where != "candidates.<name>.prepare":  # the same as prepare
-            sections += [(where, inner), *_list_sections(where, inner, root)]
+        shapes = {f"{where} ({name})": shape for name, shape in variants(inner, root["$defs"]).items()}
+        for named, one in (shapes or {where: inner}).items():
+            if "properties" in one and named != "candidates.<name>.prepare":  # the same as prepare
+                sections += [(named, one), *_list_sections(named, one, root)]
     return sections
 
 
@@ -55,6 +57,8 @@ def _shorten(part: Schema, root: Schema) -> str:
     """Return what the key takes; a section only points at its own table."""
     inner = resolve(part, root["$defs"])
     named = inner.get("additionalProperties")
+    if shapes := variants(inner, root["$defs"]):
+        return f"section, `name` one of {', '.join(shapes)}"
     if "properties" in inner or (isinstance(named, dict) and "properties" in resolve(named, root["$defs"])):
         return "section"
     if inner.get("type") == "array" and "properties" in resolve(inner["items"], root["$defs"]):

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from infra.artifacts.reference import ArtifactRef
+from tasks.contracts.borrowing import BorrowedWeights
 from tasks.contracts.data import SplitRef
 from tasks.contracts.export import OnnxExport
 from tasks.contracts.models import FitReport, ModelRef
@@ -108,6 +109,7 @@ def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
         content=content,
         classes=fitted.model.classes,
         fit_seconds=fitted.fit_seconds,
+        borrowed=_name_borrowed(bench, fitted.name),
     )
 
 
@@ -127,6 +129,12 @@ def _export(bench: Workbench, parts: SplitRef, chosen: ModelRef) -> OnnxExport:
     if int8 is not None and int8.status == "kept":
         int8 = int8.model_copy(update={"file": bench.store.put_file(folder / INT8, ONNX_FILE)})
     return made.model_copy(update={"file": file, "int8": int8})
+
+
+def _name_borrowed(bench: Workbench, candidate: str) -> tuple[BorrowedWeights, ...]:
+    network = bench.spec.candidates[candidate].network
+    given = network.embeddings if network else None
+    return (BorrowedWeights(source=given.source, licence=given.licence, digest=given.digest),) if given else ()
 
 
 def _store_history(bench: Workbench, result: "FitResult") -> ArtifactRef | None:

@@ -21,9 +21,10 @@ from infra.projects.located_yaml import parse_yaml, read_yaml
 from infra.suggestion import _count_edits, suggest
 from tasks.contracts.project import ProjectSpec
 from tasks.project import load_project, parse_spec
-from tasks.project.problems import resolve, write_path
+from tasks.project.problems import narrow, resolve, write_path
 from tasks.project.schema import build_schema
 from tasks.project.sense import _explain_cron
+from tests.tasks.named_networks import NETWORKS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [read_yaml(folder.spec) for folder in list_projects(ROOT / "projects")]
@@ -39,7 +40,7 @@ FULL: dict[str, Any] = {
         "id": {"type": "integer", "unique": True},
         "at": {"type": "datetime"},
         "shop": {"type": "category", "allowed": ["a", "b"], "feature": False, "known": "before"},
-        "size": {"type": "number", "min": 0, "max": 9.5, "unit": "m", "null_share": 0.1, "meaning": "How long"},
+        "size": {"type": "number", "min": 0, "max": 9.5, "unit": "m", "null_share": 0.1, "meaning": "How long", "feature": False},
         "words": {"type": "text", "max_length": 100},
         "photo": {"type": "image", "size": {"height": 32, "width": 24, "channels": 1}, "feature": False},
         "sold": {"type": "boolean"},
@@ -79,6 +80,7 @@ FULL: dict[str, Any] = {
             "network": {"build": "network:build", "epochs": 1, "batch_size": 2, "validation_share": 0.5, "refit": False},
             "prepare": {"text": {"ngrams": 2}},
         },
+        **NETWORKS,
     },
     "decision": {"threshold": "even", "metric": None, "costs": None},
     "tuning": {
@@ -168,18 +170,24 @@ def rename(data: dict[str, Any], where: Where, key: str) -> dict[str, Any]:
 def walk(part: Any, node: dict[str, Any], where: Where = ()) -> Iterator[tuple[Where, dict[str, Any], bool]]:
     """Yield each path, its schema, and whether its last step is a key of the schema and not a name of somebody's."""
     definitions = build_schema()["$defs"]
-    node = resolve(node, definitions)
+    node = resolve(narrow(node, part, definitions), definitions)
     items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
     for step, inner in items:
         own = step in node.get("properties", {})
         schema = node["properties"][step] if own else node.get("items") or node.get("additionalProperties")
+        schema = narrow(schema, inner, definitions)
         yield (*where, step), schema, own
         if step not in FREE:
             yield from walk(inner, schema, (*where, step))
 
 
+def walk_once(data: dict[str, Any]) -> list[tuple[Where, dict[str, Any], bool]]:
+    """Return what `walk` yields, each key of a section once, however many columns or candidates say it."""
+    return [*{id(schema): (where, schema, own) for where, schema, own in walk(data, build_schema())}.values()]
+
+
 def keys_of(data: dict[str, Any]) -> list[Where]:
-    return [where for where, _, own in walk(data, build_schema()) if own]
+    return [where for where, _, own in walk_once(data) if own]
 
 
 def misspell(key: str, position: int) -> set[str]:
@@ -256,7 +264,7 @@ WRONG: dict[str, Any] = {"object": 5, "array": 5, "string": {"wrong": []}}
 @pytest.mark.slow
 @pytest.mark.parametrize("data", ALL, ids=IDS)
 def test_a_wrong_type_anywhere_is_refused_at_its_place_by_us_and_by_the_schema(data: dict[str, Any]) -> None:
-    for where, schema, _ in walk(data, build_schema()):
+    for where, schema, _ in walk_once(data):
         if where[-2:-1] and where[-2] in FREE:
             continue
         kind = resolve(schema, build_schema()["$defs"]).get("type", "string")
@@ -334,8 +342,16 @@ SENSE = [
     (("columns", "shop", "type"), "datetime", "columns.shop.allowed", "stands only with"),
     (("candidates", "dummy", "balance", "weights"), "balanced", "candidates.dummy.balance", "do the same: choose one"),
     (("candidates", "net", "calibrate"), "sigmoid", "candidates.net", "calibrate stands with `estimator`"),
+    (("candidates", "gru", "network", "architecture", "name"), "gruu", "candidates.gru.network.architecture.name", r"one of .*; received the text 'gruu'\. Did you mean 'gru'\?"),
+    (("candidates", "gru", "network", "loss"), "focl", "candidates.gru.network.loss", r"a section whose `name` is one of .*'focl'\. Did you mean 'focal'\?"),
+    (("candidates", "gru", "network", "schedule"), {"end": 0.1}, "candidates.gru.network.schedule", r"whose `name` is one of .*; received the keys end"),
+    (("candidates", "gru", "network", "architecture", "heads"), 2, "candidates.gru.network.architecture.heads", r"no such key\. Allowed: name, .*bidirectional"),
+    (("candidates", "transformer", "network", "architecture", "heads"), 3, "candidates.transformer.network.architecture", "heads that divide embedding = 4, received 3"),
+    (("candidates", "cnn2d", "network", "architecture", "filters"), [2, 2, 2], "candidates.cnn2d.network.architecture", "below 8 by 8 pixels"),
+    (("candidates", "gru", "params"), {"units": 2}, "candidates.gru", "those of an architecture stand beside its name"),
+    (("candidates", "gru", "network", "validation_share"), 0, "candidates.gru.network", "early_stopping needs rows that watch"),
     (("decision", "metric"), "f1", "decision", "metric and costs stand with threshold tuned"),
-    (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net: networks"),
+    (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net, dense, .*: networks"),
     (("prepare", "category", "encode"), "target", "prepare.category", "min_share stands with encode one_hot or ordinal"),
     (("candidates", "dummy", "search", "strategy"), {"choices": [1]}, "candidates.dummy", "stands in params too"),
     (("candidates", "dummy", "search", "prepare.number.scal"), {"choices": [1]}, "candidates.dummy", r"Did you mean 'prepare.number.scale'"),

@@ -1,0 +1,56 @@
+"""A named network made ready to train: loss, optimizer and its rates."""
+
+from typing import Any
+
+from tasks.contracts.networks import Network
+from tasks.contracts.optimisation import Optimizer
+from tasks.models.networks.losses import build_loss
+from tasks.models.networks.rates import follow, plan_rates
+
+_RATES = {"sgd": 0.01}
+_RATE = 0.001
+_DECAYS = {"adamw": 0.004}
+NOT_DECAYED = ("bias", "gamma", "beta")
+"""Weights that shift or scale: drawing them to zero changes what a network can say, not how smooth it is."""
+
+
+def compile_network(keras: Any, network: Any, spec: Network, classes: int, steps: int, *, first_epoch: int = 0) -> None:
+    """Make the network ready to train, in place.
+
+    Parameters
+    ----------
+    classes
+        0: the answer is a number.
+    steps
+        Batches an epoch, which the schedule of the rate is planned by.
+    first_epoch
+        Epochs that were trained before: the schedule goes on from there.
+    """
+    rate = spec.optimizer.learning_rate or _RATES.get(spec.optimizer.name, _RATE)
+    planned = plan_rates(spec.schedule, rate, spec.epochs, steps)
+    network.compile(
+        optimizer=build_optimizer(
+            keras, spec.optimizer, rate if planned is None else follow(keras, planned[first_epoch * steps :])
+        ),
+        loss=build_loss(keras, spec.loss, classes),
+        metrics=["accuracy" if classes else "mae"],
+    )
+
+
+def build_optimizer(keras: Any, spec: Optimizer, rate: Any) -> Any:
+    """Return Keras' optimizer.
+
+    A step is w ← w - rate * d with d the optimizer's direction for the clipped gradient; before it w ← w (1 - rate * decay), apart
+    from the loss (Loshchilov and Hutter 2019, ICLR, algorithm 2). clip_norm c: g ← g min(1, c / |g|), |g| over all weights
+    (Pascanu, Mikolov and Bengio 2013, ICML, section 3.2).
+    """
+    kinds = keras.optimizers
+    kind = {"sgd": kinds.SGD, "rmsprop": kinds.RMSprop, "adam": kinds.Adam, "adamw": kinds.AdamW}[spec.name]
+    decay = _DECAYS.get(spec.name, 0.0) if spec.weight_decay is None else spec.weight_decay
+    given: dict[str, Any] = {"momentum": spec.momentum} if spec.momentum else {}
+    if decay or spec.name == "adamw":
+        given["weight_decay"] = decay
+    optimizer = kind(learning_rate=rate, global_clipnorm=spec.clip_norm, clipvalue=spec.clip_value, **given)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+    return optimizer

@@ -1,0 +1,17 @@
+"""What a network is told of its data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What a build function, the project's or ours, is told of its data."""
+
+    inputs: int
+    """Width of a row after preprocessing."""
+    classes: int
+    """0: the answer is a number."""
+    vocabulary: int
+    """Size of the table of word numbers (`prepare.text.vocabulary`)."""
+    image: tuple[int, ...] = ()
+    """Height, width and channels of a picture, whose pixels are whole numbers from 0 to 255; empty: the rows are flat."""
