@@ -324,7 +324,19 @@ class ProjectSpec(Contract):
             raise ValueError("training_rows: needs `time`, the column that says when a row happened")
         if not self.features:
             raise ValueError("no feature is left: every column is the target, an id or marked `feature: false`")
+        self._require_new_names()
         return self
+
+    def _require_new_names(self) -> None:
+        preparations = {"prepare": self.prepare} | {
+            f"candidates.{name}.prepare": one.prepare for name, one in self.candidates.items() if one.prepare
+        }
+        for where, prepare in preparations.items():
+            taken = set(self.columns)
+            for place, step in enumerate(prepare.steps):
+                if again := sorted(taken & set(step.adds)):
+                    raise ValueError(f"{where}.steps[{place}].adds: there is a column {again[0]!r} already")
+                taken |= set(step.adds)
 
     def _columns_named(self) -> list[tuple[str, str]]:
         named = [

@@ -17,7 +17,8 @@ from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
 from tasks.models.partition import hold_out
-from tasks.models.preprocessing import preprocessing_steps
+from tasks.models.preprocessing import find_nominal, preprocessing_steps
+from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
 from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
 
 PREDICT_ROWS = 1_024
@@ -66,7 +67,8 @@ class KerasModel:
         """Return the probabilities for inputs that `InputColumns.read` made."""
         self.columns.require_rows(inputs)
         self.columns.require_numbers(inputs)
-        matrix = as_matrix(inputs if self.prepare is None else self.prepare.transform(inputs))
+        derived = self.columns.derive(inputs)
+        matrix = as_matrix(derived if self.prepare is None else self.prepare.transform(derived))
         # Called directly and not by `predict`: that compiles a graph first and costs 50 ms for a single row.
         parts = [
             np.asarray(self.network(matrix[at : at + PREDICT_ROWS], training=False), dtype=np.float64)
@@ -122,19 +124,29 @@ class KerasRecipe:
         classes, numbers = np.unique(rows.target, return_inverse=True)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
-        shown, weights = fitted.inputs, weigh_rows(fitted, balance)
+        shown = self.columns.derive(fitted.inputs, guarded=True)
         inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, fitted.target))
+        taught = self._resample(Prepared(inputs, fitted.target, weigh_rows(fitted, balance)), prepare)
         watched = None
         if held is not None:
-            seen = rows.take(held).inputs
+            seen = self.columns.derive(rows.take(held).inputs)
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
             network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
-            taught = (inputs, np.searchsorted(classes, fitted.target))
+            numbered = (taught.matrix, np.searchsorted(classes, taught.target))
             history = train_network(
-                network, taught, weights, watched, self._network, on_epoch=on_epoch, where=self._where
+                network, numbered, taught.weights, watched, self._network, on_epoch=on_epoch, where=self._where
             )
         return KerasModel(self.columns, prepare, network, class_labels(classes), compute.threads, device, history)
+
+    def _resample(self, rows: Prepared, prepare: Any) -> Prepared:
+        """Return the prepared rows with some made or left out by their neighbours, where that is asked for."""
+        balance = self.spec.candidates[self.name].balance
+        if balance.resample not in BY_NEIGHBOURS:
+            return rows
+        require_mixable(self.columns.widened.texts, balance, self._where)
+        nominal = find_nominal([] if prepare is None else prepare.steps, self.columns)
+        return resample_prepared(rows, nominal, balance, self.spec.seed, self._where)
 
     @property
     def _where(self) -> str:

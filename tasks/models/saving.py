@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from tasks.models.archives import pack, unpack
 from tasks.models.digests import archive_digest
 from tasks.models.inputs import InputColumns
 from tasks.models.model import FittedModel
+from tasks.models.own_steps import describe_steps
 from tasks.models.skops_files import dump_pipeline
 
 FORMAT = "keepfit-model/1"
@@ -52,9 +52,16 @@ def _members(model: Any) -> dict[str, bytes]:
 
 
 def _describe(columns: InputColumns) -> dict[str, Any]:
-    """Return the columns by kind; without times where there are none, as before there were any: digests stay."""
-    described = asdict(columns)
-    return described if columns.times else {kind: names for kind, names in described.items() if kind != "times"}
+    """Return the columns by kind; without times and own steps where there are none, as before there were any: digests stay."""
+    described: dict[str, Any] = {
+        "numbers": columns.numbers,
+        "categories": columns.categories,
+        "texts": columns.texts,
+        "times": columns.times,
+        "complete": columns.complete,
+        "steps": describe_steps(columns.steps),
+    }
+    return {kind: names for kind, names in described.items() if names or kind not in ("times", "steps")}
 
 
 def _json(value: Any) -> bytes:

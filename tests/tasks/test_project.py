@@ -56,6 +56,7 @@ FULL: dict[str, Any] = {
     },
     "training_rows": {"keep": "last", "days": 90, "half_life_days": None},
     "prepare": {
+        "steps": [{"function": "features:ratios", "params": {"floor": 1}, "adds": {"ratio": "number", "band": "category"}}],
         "number": {
             "outliers": "clip", "fence": 1.5, "impute": "zero", "scale": "robust", "missing_indicator": True,
             "transform": "power",
@@ -68,7 +69,7 @@ FULL: dict[str, Any] = {
     "candidates": {
         "dummy": {
             "estimator": "sklearn.dummy.DummyClassifier", "params": {"strategy": "prior"},
-            "balance": {"weights": "none", "resample": "over"}, "calibrate": "sigmoid",
+            "balance": {"weights": "none", "resample": "over", "ratio": 0.5, "neighbours": 5}, "calibrate": "sigmoid",
         },
         "net": {
             "network": {"build": "network:build", "epochs": 1, "batch_size": 2, "validation_share": 0.5, "refit": False},
