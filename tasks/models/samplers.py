@@ -171,11 +171,14 @@ class _Sampling:
         self._require_neighbours(classes[list(growing)], sizes[list(growing)])
         try:
             matrix, target = self._maker(growing).fit_resample(encoded, codes)
-        except (RuntimeError, ValueError) as error:
-            if self.balance.resample != "adasyn":
+        except ValueError as error:
+            if "No samples will be generated" not in str(error):  # adasyn: too few for a share of each row to be one
                 raise
+            return self.rows
+        except RuntimeError as error:  # adasyn
             raise InsufficientData(
-                f"{self.where}.balance.resample: adasyn makes rows where classes meet, and here they hardly do: {error}",
+                f"{self.where}.balance.resample: adasyn makes rows where classes meet, and here none of the rare class is near "
+                "another.",
                 remedy="Take `resample: smote`, which makes them anywhere.",
             ) from error
         n = len(encoded)

@@ -66,3 +66,19 @@ def infinite(frame):
 
 def nothing(frame):
     return None
+
+
+def is_loud(frame):
+    return pd.DataFrame({"loud": frame["note"].str.len() > 20})
+
+
+def both(frame):
+    return pd.DataFrame({"both": frame["note"].str.split().str[0]})
+
+
+def shout(frame):
+    return pd.DataFrame({"shout": frame["note"].str.upper()})
+
+
+def day_after(frame):
+    return pd.DataFrame({"after": frame["taken"] + pd.Timedelta(days=1)})

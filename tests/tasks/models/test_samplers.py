@@ -239,7 +239,7 @@ def test_what_a_sampler_cannot_do_is_said_with_the_next_step(how, rows, nominal,
 def test_classes_that_never_meet_give_adasyn_nothing_to_do():
     apart = overlapping()
     apart.matrix[apart.target == 1] += 1e6
-    with pytest.raises(InsufficientData, match="where classes meet, and here they hardly do") as caught:
+    with pytest.raises(InsufficientData, match="where classes meet, and here none of the rare class") as caught:
         sample("adasyn", apart)
     assert "resample: smote" in caught.value.remedy
 
@@ -274,3 +274,8 @@ def test_drawing_knows_the_ratio_as_well(how, expected):
     rows = overlapping()
     drawn = balance_rows(Rows(rows.matrix, rows.target, None), Balance(resample=how, ratio=0.5), 0)
     assert np.unique(drawn.target, return_counts=True)[1].tolist() == expected
+
+
+def test_adasyn_makes_no_row_where_classes_are_almost_even():
+    rows = overlapping(200, 98)
+    assert counts(sample("adasyn", rows)) == [102, 98]
