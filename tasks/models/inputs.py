@@ -105,6 +105,11 @@ class InputColumns:
         """
         if not self.steps:
             return inputs
+        if inputs.ndim != 2:
+            raise SpecError(
+                f"prepare.steps: {self.steps[0].function} takes columns; the features of this project are none (a picture).",
+                remedy="Leave `steps` out; what pictures need belongs into the network or the source.",
+            )
         table = self._as_frame(inputs)
         for step in self.steps:
             added, columns = answer_rowwise(step, table) if guarded else step.answer(table), InputColumns._added(step)

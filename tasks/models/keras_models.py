@@ -124,18 +124,18 @@ class KerasRecipe:
         classes, numbers = np.unique(rows.target, return_inverse=True)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
-        shown = self.columns.derive(fitted.inputs, guarded=True)
+        shown, weights = self.columns.derive(fitted.inputs, guarded=True), weigh_rows(fitted, balance)
         inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, fitted.target))
-        taught = self._resample(Prepared(inputs, fitted.target, weigh_rows(fitted, balance)), prepare)
+        inputs, target, weights = self._resample(Prepared(inputs, fitted.target, weights), prepare)
         watched = None
         if held is not None:
             seen = self.columns.derive(rows.take(held).inputs)
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
             network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
-            numbered = (taught.matrix, np.searchsorted(classes, taught.target))
+            taught = (inputs, np.searchsorted(classes, target))
             history = train_network(
-                network, numbered, taught.weights, watched, self._network, on_epoch=on_epoch, where=self._where
+                network, taught, weights, watched, self._network, on_epoch=on_epoch, where=self._where
             )
         return KerasModel(self.columns, prepare, network, class_labels(classes), compute.threads, device, history)
 

@@ -54,6 +54,12 @@ def resample_prepared(rows: Prepared, nominal: Groups, balance: Balance, seed: i
     SpecError
         What is asked does not go with these columns.
     """
+    if rows.matrix.ndim != 2:
+        raise SpecError(
+            f"{where}.balance.resample: {balance.resample} mixes rows of numbers and categories; these have the shape "
+            f"{rows.matrix.shape[1:]} each.",
+            remedy="With pictures take `resample: over`, `resample: under` or `weights: balanced`.",
+        )
     return _Sampling(rows, _Space.learn(rows.matrix, nominal, where), balance, seed, where).run()
 
 

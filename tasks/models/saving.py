@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +52,18 @@ def _members(model: Any) -> dict[str, bytes]:
     return members
 
 
+LATER = ("times", "steps")
+"""What a manifest says of columns only where there are some, as before there could be any: digests stay."""
+
+
 def _describe(columns: InputColumns) -> dict[str, Any]:
-    """Return the columns by kind; without times and own steps where there are none, as before there were any: digests stay."""
-    described: dict[str, Any] = {
-        "numbers": columns.numbers,
-        "categories": columns.categories,
-        "texts": columns.texts,
-        "times": columns.times,
-        "complete": columns.complete,
-        "steps": describe_steps(columns.steps),
-    }
-    return {kind: names for kind, names in described.items() if names or kind not in ("times", "steps")}
+    """Return the columns by kind."""
+    kept = (
+        field.name for field in fields(columns) if field.name not in ("truths", "steps")
+    )  # truths: a fit's business
+    described: dict[str, Any] = {name: getattr(columns, name) for name in kept}
+    described["steps"] = describe_steps(columns.steps)
+    return {kind: names for kind, names in described.items() if names or kind not in LATER}
 
 
 def _json(value: Any) -> bytes:

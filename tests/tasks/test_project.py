@@ -445,6 +445,15 @@ def test_a_function_that_is_not_there_is_told_at_load_with_the_other_problems(tm
         load_project(tmp_path, "small")
 
 
+@pytest.mark.parametrize("where", [("prepare",), ("candidates", "dummy", "prepare")], ids=["project", "candidate"])
+def test_a_step_that_is_not_there_is_told_at_load(tmp_path: Path, where: Where) -> None:
+    steps = [{"function": "data:reed", "adds": {"ratio": "number"}}]
+    make_project(tmp_path, change(MINIMAL, (*where, "steps"), steps))
+    path = re.escape(".".join(where))
+    with pytest.raises(SpecError, match=rf"{path}\.steps\[0\]\.function: .*no function 'reed'.*Did you mean 'read'"):
+        load_project(tmp_path, "small")
+
+
 def test_loading_runs_none_of_the_projects_code(tmp_path: Path) -> None:
     make_project(
         tmp_path, change(MINIMAL, ("source",), {"function": "data:read"}), "def read(): ...\nraise SystemExit\n"

@@ -167,3 +167,27 @@ def test_only_a_function_that_the_module_defines_has_a_source():
     with pytest.raises(SpecError, match=r"expected a function that other\.py defines"):
         digest_source(load("own:ratio"), "other:ratio")
     assert Path(load("own:ratio").__code__.co_filename).name == "own.py"
+
+
+def test_pictures_are_no_columns():
+    model = fit_candidate("one", numbers("product"), number_rows(), load=load)
+    with pytest.raises(SpecError, match="own:product takes columns"):
+        model.columns.derive(np.zeros((2, 4, 4, 1), dtype=np.uint8))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("networks")
+def test_a_network_has_added_columns_and_made_rows_as_well(tmp_path):
+    network = {"build": "networks:dense", "epochs": 30, "validation_share": 0.2}
+    rare = crossed(600).assign(y=lambda rows: (rows["a"] * rows["b"] > 0.8).astype("int64"))
+    found = {}
+    for how in ("none", "smote"):
+        candidate = {"network": network, "balance": {"resample": how}}
+        spec = numbers_spec({"one": candidate}, prepare=numbers("product").prepare)
+        model = fit_candidate("one", spec, rare, load=load)
+        assert model.network.input_shape == (None, 3)
+        found[how] = model.predict_proba(rare)[:, 1].mean()
+    content = save_model(model, tmp_path / "model")
+    loaded, fresh = load_model(tmp_path / "model", content, load), crossed(seed=1)
+    assert np.array_equal(model.predict_proba(fresh), loaded.predict_proba(fresh))
+    assert found["smote"] > found["none"] + 0.1

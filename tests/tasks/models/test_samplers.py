@@ -227,8 +227,9 @@ def test_a_stored_model_knows_nothing_of_its_sampler_and_repeats(how, tmp_path):
         ("borderline_smote", overlapping(10, 3), (), InsufficientData, "of class 1 a fit sees 3 rows"),
         ("adasyn", overlapping(), ((0,),), SpecError, "adasyn makes rows of numbers alone; 1 columns hold categories"),
         ("smote", Prepared(np.array([[np.nan]] * 9), np.arange(9) % 2), (), SpecError, "9 of 9 rows have one"),
+        ("tomek", Prepared(np.zeros((4, 2, 2, 1)), np.arange(4) % 2), (), SpecError, "have the shape (2, 2, 1) each"),
     ],
-    ids=["class", "rows", "border", "categories", "missing"],
+    ids=["class", "rows", "border", "categories", "missing", "pictures"],
 )
 def test_what_a_sampler_cannot_do_is_said_with_the_next_step(how, rows, nominal, error, said):
     with pytest.raises(error, match=re.escape(said)) as caught:
