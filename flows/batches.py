@@ -20,7 +20,7 @@ from tasks.batches import REMEDY
 from tasks.contracts.monitoring import Window
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.scoring import BatchOutcome
-from tasks.project import LoadedProject, load_project
+from tasks.project import LoadedProject, functions_of, load_project
 from tasks.release.stored import StoredVersion, find_champion_version, find_version
 from tasks.windows import parse_window
 
@@ -174,7 +174,7 @@ def _score_and_keep(
             return workspace.store.put_file(scratch / "frame.parquet", PARQUET)
 
         path = workspace.store.fetch(model_ref.artifact, scratch / "model")
-        model = load_model(path, expected_content=model_ref.content)
+        model = load_model(path, model_ref.content, functions_of(workspace.settings.projects, spec.name))
         predictions = predict_batch(model, accepted, spec, version.label)
         logger.info("%s rows answered by %s", f"{len(predictions):,}", version.label)
         rows_blob, predictions_blob = keep(accepted), keep(predictions)

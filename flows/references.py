@@ -20,6 +20,7 @@ from tasks.contracts.monitoring import Window
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.upkeep import Drift
 from tasks.policies import source_digest
+from tasks.project import functions_of
 from tasks.release.stored import StoredVersion, find_version
 from tasks.windows import previous_window, same_season
 
@@ -235,7 +236,7 @@ def load_version(version: StoredVersion, scratch: Path) -> "object":
 
     ref = version.manifest.model
     path = open_workspace().store.fetch(ref.artifact, scratch / f"model-{version.row.number}")
-    return load_model(path, expected_content=ref.content)
+    return load_model(path, ref.content, functions_of(open_workspace().settings.projects, version.row.project))
 
 
 def kept(key: Sequence[str], kind: type[T], make: Callable[[], T]) -> T:

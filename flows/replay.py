@@ -145,7 +145,7 @@ def _measure(loaded: LoadedProject, ref: ModelRef, known: "pd.DataFrame", path: 
     from tasks.monitoring.performance import measure_performance  # noqa: PLC0415
     from tasks.scoring.predicting import answer_rows  # noqa: PLC0415
 
-    model: Any = load_model(open_workspace().store.fetch(ref.artifact, path), expected_content=ref.content)
+    model: Any = load_model(open_workspace().store.fetch(ref.artifact, path), ref.content, loaded.load)
     answers = answer_rows(model, known[list(loaded.spec.features)])
     rows = answers.assign(truth=known["truth"])
     seen = measure_performance(rows, loaded.spec, classes=model.classes, scored=len(rows), due=len(rows), expected=None)

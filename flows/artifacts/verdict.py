@@ -1,6 +1,7 @@
 """The verdict on a candidate: its checks, its figures and its pictures, and the way to the version's full page."""
 
 import base64
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -8,7 +9,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from flows.artifacts.publishing import figure, has_page, publishing, words
 from infra.artifacts.reference import LONGEST_LINK, ArtifactRef
 from infra.workspace import open_workspace
-from tasks.contracts.evaluation import EvaluationReport, GateCheck, Verdict
+from tasks.contracts.evaluation import EvaluationReport, GateCheck, GroupRates, Rate, Verdict
 from tasks.contracts.models import CandidateScore, FitReport
 from tasks.contracts.release import Proposal, RunOutcome
 from tasks.contracts.tuning import TunedCandidate
@@ -80,6 +81,28 @@ def render_figures(evaluation: EvaluationReport) -> Iterator[str]:
         between = f"{figure(metric.low)} to {figure(metric.high)}"
         others = f"{figure(champion.get(metric.metric))} | {figure(baseline.value)}"
         yield f"| {metric.metric} | {figure(metric.value)} | {between} | {others} |"
+    for note in evaluation.notes:
+        yield ""
+        yield f"> {words(note)}"
+    if evaluation.groups:
+        yield from render_groups(evaluation.groups)
+
+
+def render_groups(groups: Iterable[GroupRates]) -> Iterator[str]:
+    """Yield how the candidate decides on each slice as lines of Markdown."""
+    yield ""
+    yield "| answered positive | n | positive | of all | of the positive | of the others |"
+    yield "|---|---|---|---|---|---|"
+    for group in groups:
+        rates = (group.selection, group.true_positive, group.false_positive)
+        yield f"| {words(group.slice)} | {group.n} | {group.positives} | {' | '.join(map(_rate, rates))} |"
+
+
+def _rate(rate: Rate) -> str:
+    if math.isnan(rate.value):
+        return "–"
+    between = "" if math.isnan(rate.low) else f", {rate.low:.3f} to {rate.high:.3f}"
+    return f"{rate.value:.3f}{between}"
 
 
 def render_tuned(tuned: Iterable[TunedCandidate]) -> Iterator[str]:

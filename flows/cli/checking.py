@@ -110,7 +110,7 @@ def _round_trip(
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         path = Path(scratch) / "model"
         content = save_model(model, path)
-        again = load_model(path, expected_content=content)
+        again = load_model(path, content, load)
     if not (again.predict(features) == model.predict(features)).all():
         raise KeepfitError(
             f"candidate {name}: after saving and loading it answers differently.",

@@ -16,7 +16,7 @@ from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.contracts.project import ProjectSpec
 from tasks.ingestion.reading import PARQUET_ENDINGS, read_file
-from tasks.project import load_project
+from tasks.project import functions_of, load_project
 from tasks.release.stored import StoredVersion, find_champion_version
 from tasks.validation.serving import conform_features
 
@@ -99,5 +99,5 @@ def _answer(version: StoredVersion, file: Path) -> pd.DataFrame:
     model_ref = version.manifest.model
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         path = store.fetch(model_ref.artifact, Path(scratch) / "model")
-        model = load_model(path, expected_content=model_ref.content)
+        model = load_model(path, model_ref.content, functions_of(load_settings().projects, version.row.project))
         return predict_rows(model, rows, features, spec, version.label)

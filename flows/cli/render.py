@@ -1,5 +1,6 @@
 """Answers as tables on a terminal."""
 
+import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.text import Text
 from infra.errors import KeepfitError
 from infra.settings import load_settings
 from infra.workspace import open_workspace
-from tasks.contracts.evaluation import EvaluationReport, GateCheck, MetricValue, Verdict
+from tasks.contracts.evaluation import EvaluationReport, GateCheck, GroupRates, MetricValue, Rate, Verdict
 from tasks.contracts.models import FitReport
 from tasks.contracts.release import RunOutcome
 from tasks.contracts.tuning import TunedCandidate
@@ -82,6 +83,10 @@ def print_figures(evaluation: EvaluationReport, fit: FitReport) -> None:
     for label, metrics in [*rows, ("dummy baseline", evaluation.baseline)]:
         on_test.add_row(label, *(Text(interval(metric)) for metric in metrics))
     console.print(on_test)
+    for note in evaluation.notes:
+        console.print(Text(note, style="yellow" if note.startswith("Look:") else ""))
+    if evaluation.groups:
+        console.print(_groups_table(evaluation.groups))
     print_tuned(fit.tuned)
     console.print(_selection_table(fit))
     console.print(
@@ -104,6 +109,24 @@ def print_tuned(tuned: Iterable[TunedCandidate]) -> None:
 def show_value(value: object) -> str:
     """Return a value that was searched as people write it: numbers to four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _groups_table(groups: Iterable[GroupRates]) -> Table:
+    table = _plain_table()
+    table.add_column("answered positive", overflow="fold")
+    for name in ("n", "of all", "of the positive", "of the others"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for group in groups:
+        rates = (group.selection, group.true_positive, group.false_positive)
+        table.add_row(group.slice, f"{group.n:,}", *(Text(_rate(rate)) for rate in rates))
+    return table
+
+
+def _rate(rate: Rate) -> str:
+    if math.isnan(rate.value):
+        return "–"
+    between = "" if math.isnan(rate.low) else f" [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
+    return f"{rate.value:.1%}{between}"
 
 
 def _selection_table(fit: FitReport) -> Table:

@@ -54,6 +54,28 @@ class SliceValue(Contract):
     value: MetricValue
 
 
+class Rate(Contract):
+    """A share of n rows with its interval; NaN where there is no row, or no interval."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class GroupRates(Contract):
+    """How the candidate decides on the rows of one slice (two classes)."""
+
+    slice: str
+    n: int
+    positives: int = Field(description="Rows that are positive in truth.")
+    selection: Rate = Field(description="Share answered positive.")
+    true_positive: Rate = Field(description="Of the positive rows, the share answered positive.")
+    false_positive: Rate = Field(description="Of the others, the share answered positive.")
+
+
 class EvaluationReport(Contract):
     """What the candidate is worth on the test rows."""
 
@@ -66,6 +88,8 @@ class EvaluationReport(Contract):
     beside: dict[str, tuple[MetricValue, ...]] = Field(default_factory=dict)
     champion: tuple[MetricValue, ...] = ()
     slices: tuple[SliceValue, ...] = ()
+    groups: tuple[GroupRates, ...] = Field((), description="What the decision means for each slice, all rows first.")
+    notes: tuple[str, ...] = Field((), description="What a reader of the figures must know, in sentences.")
     confusion: tuple[tuple[int, ...], ...] = ()
     classes: tuple[str | int | float | bool, ...] = ()
     pictures: dict[str, ArtifactRef] = Field(default_factory=dict, description="title: PNG")

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from tasks.contracts.frozen import Contract
-from tasks.contracts.values import Positive, Share
+from tasks.contracts.values import Positive, Reference, Share
 
 TimePart = Literal["hour", "weekday", "day", "month", "dayofyear", "year"]
 
@@ -96,9 +96,34 @@ class FeatureSelection(Contract):
     keep: Positive = Field(20, description="univariate, information, model: how many columns stay.")
 
 
+AddedType = Literal["number", "boolean", "category", "text", "datetime"]
+
+
+class OwnStep(Contract):
+    """A function of the project that makes columns out of features, each row out of itself."""
+
+    function: Reference = Field(
+        description="`module:function(frame, **params) -> frame` in the project's folder: gets the features (and what the steps "
+        "before added), returns the columns of `adds`, as many rows in the same order. Each row's answer comes from that row "
+        "alone: this is checked in every fit, since a mean over the rows would carry what is judged into what learns. The "
+        "model records its source, and is not loaded with another: give a changed function a module of its own."
+    )
+    params: dict[str, JsonValue] = Field(default_factory=dict, description="Arguments of the function, by name.")
+    adds: dict[str, AddedType] = Field(
+        min_length=1,
+        description="The columns that it returns and what each holds; they are prepared like columns of that type, and may "
+        "lack values.",
+    )
+
+
 class Preparation(Contract):
     """Cleaning and features by type of column; always inside the estimator's pipeline, fitted on its training rows only."""
 
+    steps: list[OwnStep] = Field(
+        default_factory=list,
+        description="The project's own functions, in this order, before all else: for what no kind below can say, such as the "
+        "ratio of two columns.",
+    )
     number: NumberPreparation = Field(NumberPreparation(), description="Columns of type number, integer and boolean.")
     category: CategoryPreparation = Field(CategoryPreparation(), description="Columns of type category.")
     text: TextPreparation = Field(TextPreparation(), description="Columns of type text.")

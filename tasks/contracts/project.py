@@ -347,6 +347,7 @@ class ProjectSpec(Contract):
         if not self.features:
             raise ValueError("no feature is left: every column is the target, an id or marked `feature: false`")
         self._require_inputs()
+        self._require_new_names()
         return self
 
     @model_validator(mode="after")
@@ -378,6 +379,17 @@ class ProjectSpec(Contract):
                     f"candidates.{name}: {architecture.name} takes word numbers for amounts: `encode: tfidf`, or an "
                     "architecture that reads words"
                 )
+
+    def _require_new_names(self) -> None:
+        preparations = {"prepare": self.prepare} | {
+            f"candidates.{name}.prepare": one.prepare for name, one in self.candidates.items() if one.prepare
+        }
+        for where, prepare in preparations.items():
+            taken = set(self.columns)
+            for place, step in enumerate(prepare.steps):
+                if again := sorted(taken & set(step.adds)):
+                    raise ValueError(f"{where}.steps[{place}].adds: there is a column {again[0]!r} already")
+                taken |= set(step.adds)
 
     def _columns_named(self) -> list[tuple[str, str]]:
         named = [

@@ -8,12 +8,14 @@ import numpy as np
 from scipy import stats
 
 from infra.artifacts.reference import ArtifactRef
-from tasks.contracts.evaluation import EvaluationReport, MetricValue, ScoredRows, SliceValue
+from tasks.contracts.evaluation import EvaluationReport, GroupRates, MetricValue, ScoredRows, SliceValue
 from tasks.contracts.project import ProjectSpec
 from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.baseline import answer_by_shares
 from tasks.evaluation.bounds import require_model
 from tasks.evaluation.comparison import POWER, compare
+from tasks.evaluation.groups import measure_groups
+from tasks.evaluation.rarity import explain, find_rarity
 from tasks.metrics.answers import Answers, Label
 from tasks.metrics.intervals import measure_with_interval
 from tasks.metrics.proportions import detectable_difference
@@ -31,6 +33,8 @@ class EvaluationNumbers:
     beside: dict[str, tuple[MetricValue, ...]]
     champion: tuple[MetricValue, ...]
     slices: tuple[SliceValue, ...]
+    groups: tuple[GroupRates, ...]
+    notes: tuple[str, ...]
     confusion: Confusion
     classes: tuple[Label, ...]
     smallest_detectable: float
@@ -63,7 +67,7 @@ def evaluate_rows(
     """
     table.require_measurable()
     candidate, _ = require_model(table, scored, "candidate")
-    metrics = _metrics(spec, table)
+    metrics, notes = _metrics(spec, table, class_prior, has_scores=candidate.proba is not None)
     champion = table.of("champion")
     return EvaluationNumbers(
         metrics=_measure(spec, metrics, table, candidate),
@@ -71,14 +75,21 @@ def evaluate_rows(
         beside={m.label: _measure(spec, metrics, table, m) for m in table.models if m.role == "beside"},
         champion=_measure(spec, metrics, table, champion) if champion else (),
         slices=_measure_slices(spec, metrics[0], table, candidate),
+        groups=measure_groups(table, candidate),
+        notes=notes,
         confusion=count_confusion(table, candidate),
         classes=table.classes,
         smallest_detectable=smallest_detectable(spec, metrics[0], table),
     )
 
 
-def _metrics(spec: ProjectSpec, table: AnswerTable) -> list[Metric]:
-    """Return the primary metric first, then those that are shown, bounded or guarded."""
+def _metrics(
+    spec: ProjectSpec, table: AnswerTable, class_prior: Mapping[str, float], *, has_scores: bool
+) -> tuple[list[Metric], tuple[str, ...]]:
+    """Return the primary metric first, then those that are shown, bounded or guarded, then those that rare classes ask for.
+
+    With them what is to be said of rare classes.
+    """
     evaluation, gate, k = spec.evaluation, spec.gate, len(table.classes)
     named = {
         evaluation.metric: "evaluation.metric",
@@ -86,7 +97,11 @@ def _metrics(spec: ProjectSpec, table: AnswerTable) -> list[Metric]:
         **dict.fromkeys(gate.floors, "gate.floors"),
         **dict.fromkeys(gate.guards, "gate.guards"),
     }
-    return [find_metric(name, k, where) for name, where in named.items()]
+    rarity = find_rarity(class_prior) if k else None
+    wanted = [find_metric(name, k) for name in rarity.metrics if name not in named] if rarity else []
+    added = [metric for metric in wanted if has_scores or metric.uses != "scores"]
+    notes = explain(rarity, tuple(metric.name for metric in added), evaluation.metric) if rarity else ()
+    return [*(find_metric(name, k, where) for name, where in named.items()), *added], notes
 
 
 def _measure(spec: ProjectSpec, metrics: list[Metric], table: AnswerTable, answers: Answers) -> tuple[MetricValue, ...]:

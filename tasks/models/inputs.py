@@ -10,6 +10,7 @@ from infra.errors import ContractBroken, SpecError, name_values
 from tasks.contracts.project import ImageSize, ProjectSpec
 from tasks.images import decode_images, find_readable
 from tasks.models.model import Array, Floats
+from tasks.models.own_steps import OwnStep, answer_rowwise
 from tasks.models.partition import read_order
 from tasks.models.weights import read_ages, weigh
 
@@ -34,6 +35,10 @@ class InputColumns:
     """At most one, and then nothing else."""
     pixels: tuple[int, ...] = ()
     """Height, width and channels of a picture as a model sees it."""
+    truths: tuple[str, ...] = ()
+    """Those of the numbers that are truth values; only a fit asks."""
+    steps: tuple[OwnStep, ...] = ()
+    """The project's own functions, which add columns."""
 
     @classmethod
     def of(cls, spec: ProjectSpec) -> "InputColumns":
@@ -46,6 +51,7 @@ class InputColumns:
             times=tuple(spec.features_of("datetime")),
             complete=all(spec.columns[name].null_share == 0 for name in numbers),
             **_describe_images(spec),
+            truths=tuple(spec.features_of("boolean")),
         )
 
     @property
@@ -84,6 +90,65 @@ class InputColumns:
         read |= {name: _texts(frame[name]) for name in self.texts}
         read |= {name: _times(frame[name]) for name in self.times}
         return pd.DataFrame(read)
+
+    @property
+    def widened(self) -> "InputColumns":
+        """The columns after the project's own steps: what preprocessing sees."""
+        columns = self
+        for step in self.steps:
+            columns = columns._with(InputColumns._added(step))
+        return columns
+
+    def derive(self, inputs: Inputs, *, guarded: bool = False) -> Inputs:
+        """Return inputs with the columns that the project's own steps add; the same inputs where there are no steps.
+
+        Parameters
+        ----------
+        inputs
+            What `read` returned.
+        guarded
+            In a fit: a step that answers a row by other rows is refused.
+
+        Raises
+        ------
+        SpecError, ContractBroken
+            A step does not keep its contract.
+        """
+        if not self.steps:
+            return inputs
+        if inputs.ndim != 2:
+            raise SpecError(
+                f"prepare.steps: {self.steps[0].function} takes columns; the features of this project are none (a picture).",
+                remedy="Leave `steps` out; what pictures need belongs into the network or the source.",
+            )
+        table = self._as_frame(inputs)
+        for step in self.steps:
+            added, columns = answer_rowwise(step, table) if guarded else step.answer(table), InputColumns._added(step)
+            table = table.join(columns._as_frame(columns.read(added)))
+        return table.to_numpy() if self.widened.are_numbers else table
+
+    @classmethod
+    def _added(cls, step: OwnStep) -> "InputColumns":
+        def of(*types: str) -> tuple[str, ...]:
+            return tuple(name for name, kind in step.adds.items() if kind in types)
+
+        return cls(of("number", "boolean"), of("category"), of("text"), of("datetime"), not of("number"), of("boolean"))
+
+    def _with(self, other: "InputColumns") -> "InputColumns":
+        """Return these columns and the others behind those of their kind, without steps."""
+        return InputColumns(
+            (*self.numbers, *other.numbers),
+            (*self.categories, *other.categories),
+            (*self.texts, *other.texts),
+            (*self.times, *other.times),
+            self.complete and other.complete,
+            (*self.truths, *other.truths),
+        )
+
+    def _as_frame(self, inputs: Inputs) -> pd.DataFrame:
+        if isinstance(inputs, pd.DataFrame):
+            return inputs.reset_index(drop=True)
+        return pd.DataFrame(inputs, columns=list(self.numbers))
 
     def require_rows(self, inputs: Inputs) -> None:
         """Refuse an empty batch: estimators differ in what they make of it."""

@@ -28,7 +28,8 @@ from tasks.models.networks.shape import NetworkShape
 from tasks.models.networks.vectors import place_vectors, read_vectors
 from tasks.models.networks.weighing import weigh_classes
 from tasks.models.partition import hold_out
-from tasks.models.preprocessing import preprocessing_steps
+from tasks.models.preprocessing import find_nominal, preprocessing_steps
+from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
 from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
 from tasks.models.text import list_words
 
@@ -69,7 +70,8 @@ class KerasModel:
         """Return the probabilities for inputs that `InputColumns.read` made."""
         self.columns.require_rows(inputs)
         self.columns.require_numbers(inputs)
-        matrix = as_matrix(inputs if self.prepare is None else self.prepare.transform(inputs))
+        derived = self.columns.derive(inputs)
+        matrix = as_matrix(derived if self.prepare is None else self.prepare.transform(derived))
         # Called directly and not by `predict`: that compiles a graph first and costs 50 ms for a single row.
         parts = [
             np.asarray(self.network(matrix[at : at + PREDICT_ROWS], training=False), dtype=np.float64)
@@ -130,17 +132,18 @@ class KerasRecipe:
         classes, numbers = np.unique(rows.target, return_inverse=True)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
-        shown, weights = fitted.inputs, weigh_rows(fitted, balance)
+        shown, weights = self.columns.derive(fitted.inputs, guarded=True), weigh_rows(fitted, balance)
         weights = weigh_classes(fitted.target, weights, self._network.loss, classes)
         inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, fitted.target))
+        inputs, target, weights = self._resample(Prepared(inputs, fitted.target, weights), prepare)
         watched = None
         if held is not None:
-            seen = rows.take(held).inputs
+            seen = self.columns.derive(rows.take(held).inputs)
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
             shape = NetworkShape(prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels)
             network = self._build(keras, shape, len(inputs), prepare)
-            taught = (inputs, np.searchsorted(classes, fitted.target))
+            taught = (inputs, np.searchsorted(classes, target))
             course = train_network(
                 network,
                 taught,
@@ -156,6 +159,15 @@ class KerasRecipe:
         return KerasModel(
             self.columns, prepare, network, labels, compute.threads, device, course.history, epochs=course.epochs
         )
+
+    def _resample(self, rows: Prepared, prepare: Any) -> Prepared:
+        """Return the prepared rows with some made or left out by their neighbours, where that is asked for."""
+        balance = self.spec.candidates[self.name].balance
+        if balance.resample not in BY_NEIGHBOURS:
+            return rows
+        require_mixable(self.columns.widened.texts, balance, self._where)
+        nominal = find_nominal([] if prepare is None else prepare.steps, self.columns)
+        return resample_prepared(rows, nominal, balance, self.spec.seed, self._where)
 
     @property
     def _where(self) -> str:

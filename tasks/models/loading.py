@@ -13,21 +13,31 @@ from tasks.models.archives import unpack
 from tasks.models.digests import archive_digest
 from tasks.models.inputs import InputColumns
 from tasks.models.layers import require_known_layers
-from tasks.models.model import Array, FittedModel
+from tasks.models.model import Array, FittedModel, Load
+from tasks.models.own_steps import restore_steps
 from tasks.models.saving import FORMAT, MANIFEST, NETWORK, PIPELINE
 from tasks.models.sklearn_models import SklearnModel
 from tasks.models.skops_files import load_pipeline
 
 
-def load_model(path: Path, expected_content: str | None = None) -> FittedModel:
+def load_model(path: Path, expected_content: str | None = None, load: Load | None = None) -> FittedModel:
     """Return the model of a file whose bytes' digest the caller has verified (the store does).
+
+    Parameters
+    ----------
+    path
+        The file.
+    expected_content
+        The content digest that it must have.
+    load
+        Resolves `module:function` in the project's folder; asked where the model has steps of the project's own.
 
     Raises
     ------
     UnsafeArtifact
         The file is of a format, or names a type or layer, that is never opened.
     IntegrityError
-        The file is damaged, or is another model than `expected_content` says.
+        The file is damaged, is another model than `expected_content` says, or needs a function that is another by now.
     """
     members = unpack(path.read_bytes())
     manifest = _read_manifest(members)
@@ -37,7 +47,7 @@ def load_model(path: Path, expected_content: str | None = None) -> FittedModel:
             remedy="The file was swapped or changed. Use another version, or train again.",
         )
     try:
-        columns = InputColumns(**{name: _field(value) for name, value in manifest["columns"].items()})
+        columns = _read_columns(manifest["columns"], load)
         classes = tuple(manifest["classes"])
         if manifest["backend"] == "sklearn":
             return SklearnModel(columns, load_pipeline(members[PIPELINE]))
@@ -63,6 +73,11 @@ def _read_manifest(members: Mapping[str, bytes]) -> dict[str, Any]:
     if found not in ((FORMAT, "sklearn"), (FORMAT, "keras")):
         raise UnsafeArtifact(f"Expected a model file of format {FORMAT}, received {found}.")
     return dict(manifest)
+
+
+def _read_columns(described: dict[str, Any], load: Load | None) -> InputColumns:
+    fields = {name: _field(value) for name, value in described.items() if name != "steps"}
+    return InputColumns(**fields, steps=restore_steps(described.get("steps", []), load))
 
 
 def _field(value: Any) -> Any:

@@ -1,7 +1,9 @@
 """Cleaning, imputation, scaling and encoding by type of column, as steps of the estimator's own pipeline."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.model_selection import StratifiedKFold
@@ -35,7 +37,7 @@ def preprocessing_steps(columns: InputColumns, preparation: Preparation, seed: i
     seed
         Of what draws rows: target encoding across folds, the weighing of columns.
     """
-    steps = _column_steps(columns, preparation, seed)
+    steps = _column_steps(columns.widened, preparation, seed)
     select = preparation.select
     if select.method != "none":
         steps.append(("select", BestColumns(select.method, select.keep, seed)))
@@ -127,3 +129,55 @@ def _text_step(preparation: TextPreparation) -> Any:
     if preparation.encode == "tokens":
         return Tokens(preparation.vocabulary, preparation.length)
     return Tfidf(max_features=preparation.vocabulary, ngram_range=(1, preparation.ngrams), sublinear_tf=True)
+
+
+def find_nominal(steps: Sequence[Step], columns: InputColumns) -> list[list[int]]:
+    """Return which columns of the prepared matrix hold a category: one column, or the several of a one-hot encoding.
+
+    Truth values and indicators of what is missing are categories of one column.
+
+    Parameters
+    ----------
+    steps
+        Those of `preprocessing_steps`, fitted.
+    """
+    fitted, columns = dict(steps), columns.widened
+    parts = fitted.get("columns")
+    if parts is None:
+        groups = _nominal_numbers(fitted.get("impute"), columns, 0)
+    else:
+        number = parts.named_transformers_.get("number")
+        imputer = dict(number.steps).get("impute") if isinstance(number, Pipeline) else None
+        groups = _nominal_numbers(imputer, columns, parts.output_indices_["number"].start) if columns.numbers else []
+        if columns.categories:
+            encoder = parts.named_transformers_["category"].steps[-1][1]
+            groups += _nominal_categories(encoder, parts.output_indices_["category"].start)
+    select = fitted.get("select")
+    if select is None:
+        return groups
+    kept = select.get_support()
+    places = np.cumsum(kept) - 1
+    chosen = [[int(places[at]) for at in group if kept[at]] for group in groups]
+    return [group for group in chosen if group]
+
+
+def _nominal_numbers(imputer: Any, columns: InputColumns, start: int) -> list[list[int]]:
+    count = len(columns.numbers)
+    indicator = getattr(imputer, "indicator_", None)
+    indicated = 0 if indicator is None else len(indicator.features_)
+    truths = [at for at, name in enumerate(columns.numbers) if name in columns.truths]
+    return [[start + at] for at in (*truths, *range(count, count + indicated))]
+
+
+def _nominal_categories(encoder: Any, start: int) -> list[list[int]]:
+    if isinstance(encoder, TargetEncoder):
+        return []  # numbers by now
+    if isinstance(encoder, OrdinalEncoder):
+        return [[start + at] for at in range(len(encoder.categories_))]
+    rare = getattr(encoder, "infrequent_categories_", None) or [None] * len(encoder.categories_)
+    groups = []
+    for names, together in zip(encoder.categories_, rare, strict=True):
+        width = len(names) if together is None else len(names) - len(together) + 1
+        groups.append(list(range(start, start + width)))
+        start += width
+    return groups

@@ -1,5 +1,6 @@
 """From a candidate's name to its fitted model."""
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from infra.errors import SpecError
 from tasks.contracts.project import ProjectSpec
 from tasks.models.inputs import InputColumns, Rows
 from tasks.models.model import FittedModel, Load, OnEpoch
+from tasks.models.own_steps import find_steps
 from tasks.models.sklearn_models import SklearnModel, SklearnRecipe
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def fit_candidate(
     frame
         The training rows: features, target and, for ordered or grouped splits, the split's column.
     load
-        Resolves `module:function` in the project's folder; asked for networks only.
+        Resolves `module:function` in the project's folder; asked for networks and for steps of its own.
     on_epoch
         Told of each epoch of a network.
 
@@ -76,7 +78,7 @@ def fit_rows(
     """
     if name not in spec.candidates:
         raise SpecError(f"{spec.name}: no candidate {name!r}; there are {', '.join(spec.candidates)}.")
-    columns = InputColumns.of(spec)
+    columns = replace(InputColumns.of(spec), steps=find_steps(spec.preparation_of(name), load))
     if spec.candidates[name].network is not None:
         from tasks.models.keras_models import KerasRecipe  # noqa: PLC0415  brings TensorFlow
 

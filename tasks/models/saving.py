@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tasks.models.archives import pack, unpack
 from tasks.models.digests import archive_digest
 from tasks.models.inputs import InputColumns
 from tasks.models.model import FittedModel
+from tasks.models.own_steps import describe_steps
 from tasks.models.skops_files import dump_pipeline
 
 FORMAT = "keepfit-model/1"
@@ -51,10 +52,18 @@ def _members(model: Any) -> dict[str, bytes]:
     return members
 
 
+LATER = ("times", "steps", "images", "pixels")
+"""What a manifest says of columns only where there are some, as before there could be any: digests stay."""
+
+
 def _describe(columns: InputColumns) -> dict[str, Any]:
-    """Return the columns by kind; without those that came later where there are none: digests stay."""
-    later = ("times", "images", "pixels")
-    return {kind: names for kind, names in asdict(columns).items() if names or kind not in later}
+    """Return the columns by kind."""
+    kept = (
+        field.name for field in fields(columns) if field.name not in ("truths", "steps")
+    )  # truths: a fit's business
+    described: dict[str, Any] = {name: getattr(columns, name) for name in kept}
+    described["steps"] = describe_steps(columns.steps)
+    return {kind: names for kind, names in described.items() if names or kind not in LATER}
 
 
 def _json(value: Any) -> bytes:

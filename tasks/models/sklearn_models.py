@@ -24,7 +24,8 @@ from tasks.models.deciding import Decided, apply_curves, find_decision_metric, l
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.model import Array, Backend, ClassLabel, Floats, class_labels
 from tasks.models.partition import Positions, cross_validate
-from tasks.models.preprocessing import preprocessing_steps
+from tasks.models.preprocessing import find_nominal, preprocessing_steps
+from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
 
 FORESTS = ("sklearn.ensemble._forest",)
 """Estimators that gain from `n_jobs`; the rest (KNN) lose more to starting workers than they win."""
@@ -57,11 +58,11 @@ class SklearnModel:
 
     def predict_inputs(self, inputs: Inputs) -> Array:
         """Return the class for inputs that `InputColumns.read` made."""
-        return np.asarray(self.pipeline.predict(inputs))
+        return np.asarray(self.pipeline.predict(self.columns.derive(inputs)))
 
     def proba_inputs(self, inputs: Inputs) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
-        return np.asarray(self.pipeline.predict_proba(inputs), dtype=np.float64)
+        return np.asarray(self.pipeline.predict_proba(self.columns.derive(inputs)), dtype=np.float64)
 
     def _checked(self, inputs: Inputs) -> Inputs:
         self.columns.require_rows(inputs)
@@ -87,9 +88,9 @@ class SklearnRecipe:
     def _fit_pipeline(self, rows: Rows) -> Any:
         pipeline = self.unfitted()
         seen = balance_rows(rows, self._candidate.balance, self.spec.seed)
-        weights = weigh_rows(seen, self._candidate.balance)
+        inputs = self.columns.derive(seen.inputs, guarded=True)
         try:
-            pipeline.fit(seen.inputs, seen.target, **({} if weights is None else {"model__sample_weight": weights}))
+            self._fit_steps(pipeline, inputs, seen.target, weigh_rows(seen, self._candidate.balance))
         except InvalidParameterError as error:
             raise SpecError(f"{self._where}.params: {error}") from error
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
@@ -102,6 +103,21 @@ class SklearnRecipe:
             # Threads that add up votes in any order would make answers differ in the last digit.
             estimator.set_params(n_jobs=None)
         return pipeline
+
+    def _fit_steps(self, pipeline: Any, inputs: Inputs, target: Array, weights: Floats | None) -> None:
+        """Fit the pipeline in place; where rows are made or left out by neighbours, before its last step."""
+        balance = self._candidate.balance
+        if balance.resample not in BY_NEIGHBOURS:
+            pipeline.fit(inputs, target, **({} if weights is None else {"model__sample_weight": weights}))
+            return
+        require_mixable(self.columns.widened.texts, balance, self._where)
+        *steps, (_, estimator) = pipeline.steps
+        prepared = Pipeline(steps).fit_transform(inputs, target) if steps else inputs
+        nominal = find_nominal(steps, self.columns)
+        rows = resample_prepared(
+            Prepared(np.asarray(prepared), target, weights), nominal, balance, self.spec.seed, self._where
+        )
+        estimator.fit(rows.matrix, rows.target, **({} if rows.weights is None else {"sample_weight": rows.weights}))
 
     @property
     def _candidate(self) -> Candidate:
@@ -137,7 +153,7 @@ class SklearnRecipe:
                     "calibrate or to tune a threshold; one lacks one.",
                     remedy="More rows are needed, or leave `calibrate` and `decision` out.",
                 )
-            parts.append(np.asarray(fitted.predict_proba(rows.take(judge).inputs), dtype=np.float64))
+            parts.append(SklearnModel(self.columns, fitted).proba_inputs(rows.take(judge).inputs))
         return np.concatenate([judge for _, judge in folds]), np.concatenate(parts)
 
     def unfitted(self) -> Any:

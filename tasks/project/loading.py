@@ -83,6 +83,7 @@ def _check_references(text: LocatedYaml, folder: ProjectFolder) -> list[Problem]
     paths: list[tuple[str | int, ...]] = [("source", "function")]
     paths += [("monitoring", "rows"), ("monitoring", "labels", "function")]
     paths += [("candidates", name, "network", "build") for name in read_at(text.data, dict, "candidates") or {}]
+    paths += [(*prepare, i, "function") for prepare, count in _list_steps(text.data) for i in range(count)]
     problems = []
     for path in paths:
         reference = read_at(text.data, str, *path)
@@ -90,3 +91,16 @@ def _check_references(text: LocatedYaml, folder: ProjectFolder) -> list[Problem]
         if said:
             problems.append(Problem(path, said))
     return problems
+
+
+def _list_steps(data: dict[str, Any]) -> list[tuple[tuple[str | int, ...], int]]:
+    """Return the paths of all `prepare.steps` with how many there are."""
+    sections: list[tuple[str | int, ...]] = [("prepare",)]
+    sections += [("candidates", name, "prepare") for name in read_at(data, dict, "candidates") or {}]
+    paths = [(*section, "steps") for section in sections]
+    return [(path, len(read_at(data, list, *path) or [])) for path in paths]
+
+
+def functions_of(root: Path, name: str) -> Callable[[str], Callable[..., Any]]:
+    """Return the loader of a project's functions, which looks at its folder once one is asked for, and never at its spec."""
+    return lambda reference: load_function(find_project(root, name), reference)

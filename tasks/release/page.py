@@ -1,6 +1,7 @@
 """The page of a version: one HTML file that needs nothing beside itself. The verdict first, then the evidence."""
 
 import base64
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -52,4 +53,5 @@ def _template() -> Template:
     )
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.4g}"
     environment.filters["value"] = lambda value: f"{value:.4g}" if isinstance(value, float) else str(value)
+    environment.filters["share"] = lambda value: "–" if math.isnan(value) else f"{value:.3f}"
     return environment.get_template("report.html")

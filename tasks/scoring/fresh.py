@@ -27,6 +27,7 @@ from tasks.contracts.evaluation import ScoredModel
 from tasks.contracts.frozen import Contract
 from tasks.contracts.models import ModelRef
 from tasks.contracts.project import ProjectSpec
+from tasks.project import functions_of
 from tasks.scoring.answers import add_answers, frame_answers
 
 LATENCY_DRAWS = 30
@@ -139,7 +140,7 @@ def answer(request: Request, store: BlobStore, scratch: Path) -> Reply:
     for place, contender in enumerate(request.contenders):
         artifact = contender.model.artifact
         path = store.fetch(artifact, scratch / f"model-{place}")
-        model = load_model(path, expected_content=contender.model.content)
+        model = load_model(path, contender.model.content, functions_of(load_settings().projects, spec.name))
         features = rows[list(contender.features or spec.features)]
         table = add_answers(table, f"{contender.role}:{contender.label}", model, features)
         models.append(

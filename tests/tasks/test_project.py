@@ -58,6 +58,7 @@ FULL: dict[str, Any] = {
     },
     "training_rows": {"keep": "last", "days": 90, "half_life_days": None},
     "prepare": {
+        "steps": [{"function": "features:ratios", "params": {"floor": 1}, "adds": {"ratio": "number", "band": "category"}}],
         "number": {
             "outliers": "clip", "fence": 1.5, "impute": "zero", "scale": "robust", "missing_indicator": True,
             "transform": "power",
@@ -74,7 +75,7 @@ FULL: dict[str, Any] = {
                 "random_state": {"low": 1, "high": 9, "step": 2, "log": False},
                 "prepare.number.scale": {"choices": ["none", "minmax"]},
             },
-            "balance": {"weights": "none", "resample": "over"}, "calibrate": "sigmoid",
+            "balance": {"weights": "none", "resample": "over", "ratio": 0.5, "neighbours": 5}, "calibrate": "sigmoid",
         },
         "net": {
             "network": {"build": "network:build", "epochs": 1, "batch_size": 2, "validation_share": 0.5, "refit": False},
@@ -488,6 +489,15 @@ def test_a_function_that_is_not_there_is_told_at_load_with_the_other_problems(tm
     wrong = change(change(MINIMAL, ("source",), {"function": "data:raed"}), ("target",), "kinds")
     make_project(tmp_path, change(wrong, ("candidates", "net"), {"network": {"build": "nets:build"}}))
     with pytest.raises(SpecError, match=r"(?s)3 problems.*Did you mean 'read'.*Did you mean 'kind'.*no nets\.py"):
+        load_project(tmp_path, "small")
+
+
+@pytest.mark.parametrize("where", [("prepare",), ("candidates", "dummy", "prepare")], ids=["project", "candidate"])
+def test_a_step_that_is_not_there_is_told_at_load(tmp_path: Path, where: Where) -> None:
+    steps = [{"function": "data:reed", "adds": {"ratio": "number"}}]
+    make_project(tmp_path, change(MINIMAL, (*where, "steps"), steps))
+    path = re.escape(".".join(where))
+    with pytest.raises(SpecError, match=rf"{path}\.steps\[0\]\.function: .*no function 'reed'.*Did you mean 'read'"):
         load_project(tmp_path, "small")
 
 

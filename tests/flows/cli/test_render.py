@@ -61,3 +61,13 @@ def test_the_end_of_a_run_says_what_is_and_what_can_be_done_next(screen, changed
     end = screen.getvalue().rpartition("power 0.8")[2]
     assert said in end
     assert unsaid not in end
+
+
+def test_the_terminal_says_what_a_reader_must_know_and_the_rates_of_each_slice(screen):
+    from tests.tasks.evaluation.test_rarity import shown
+
+    outcome = make_outcome(status="held", version="iris@1", champion=None, decision="HOLD")
+    render.print_figures(shown(), outcome.fit)
+    said = " ".join(screen.getvalue().split())
+    assert "Look: accuracy decides" in said
+    assert "part=b 4 25.0% [5, 70] 0.0% [0, 79]" in said
