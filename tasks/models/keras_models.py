@@ -16,7 +16,7 @@ from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
-from tasks.models.partition import hold_out
+from tasks.models.partition import has_classes, hold_out
 from tasks.models.preprocessing import preprocessing_steps
 from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
 
@@ -31,8 +31,13 @@ class NetworkShape:
     inputs: int
     """Width of a row after preprocessing."""
     classes: int
+    """0: a regression, whose network has one linear output and a loss of values (mse, mae, huber)."""
     vocabulary: int
     """Size of the table of word numbers (`prepare.text.vocabulary`)."""
+    centre: float = 0.0
+    """Mean of a regression's training target; 0 of classes."""
+    spread: float = 1.0
+    """Its standard deviation. A last layer `keras.layers.Rescaling(shape.spread, shape.centre)` answers in the target's units."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class KerasModel:
     backend: Backend = "keras"
 
     def predict(self, frame: pd.DataFrame) -> Array:
-        """Return the most probable class of each row, shape (n,)."""
+        """Return the most probable class of each row, or a regression's value, shape (n,)."""
         return self.predict_inputs(self.columns.read(frame))
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:
@@ -57,13 +62,22 @@ class KerasModel:
         return self.proba_inputs(self.columns.read(frame))
 
     def predict_inputs(self, inputs: Inputs) -> Array:
-        """Return the class for inputs that `InputColumns.read` made."""
+        """Return the class, or the value, for inputs that `InputColumns.read` made."""
+        if not self.classes:
+            return self._answer(inputs)[:, 0]
         text = isinstance(self.classes[0], str)
         classes: Array = np.array(self.classes, dtype=object if text else None)
         return np.asarray(classes[self.proba_inputs(inputs).argmax(axis=1)])
 
     def proba_inputs(self, inputs: Inputs) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
+        output = self._answer(inputs)
+        if output.shape[1] == 1:
+            return np.hstack([1 - output, output])
+        return np.asarray(output / output.sum(axis=1, keepdims=True))
+
+    def _answer(self, inputs: Inputs) -> Floats:
+        """Return the network's outputs, shape (n, k)."""
         self.columns.require_rows(inputs)
         self.columns.require_numbers(inputs)
         matrix = as_matrix(inputs if self.prepare is None else self.prepare.transform(inputs))
@@ -72,10 +86,7 @@ class KerasModel:
             np.asarray(self.network(matrix[at : at + PREDICT_ROWS], training=False), dtype=np.float64)
             for at in range(0, len(matrix), PREDICT_ROWS)
         ]
-        output = np.concatenate(parts)
-        if output.shape[1] == 1:
-            return np.hstack([1 - output, output])
-        return np.asarray(output / output.sum(axis=1, keepdims=True))
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ class KerasRecipe:
         compute = self.spec.compute
         keras = start_keras(compute.threads)
         device = choose_device(compute, project=self.spec.name)
-        classes, numbers = np.unique(rows.target, return_inverse=True)
+        classes, numbers = _number_classes(rows.target)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
         shown, weights = fitted.inputs, weigh_rows(fitted, balance)
@@ -129,8 +140,9 @@ class KerasRecipe:
             seen = rows.take(held).inputs
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
-            network = self._build(keras, NetworkShape(inputs.shape[1], len(classes), self._vocabulary))
-            taught = (inputs, np.searchsorted(classes, fitted.target))
+            shape = NetworkShape(inputs.shape[1], len(classes), self._vocabulary, *_describe_values(fitted.target))
+            network = self._build(keras, shape)
+            taught = (inputs, _number(fitted.target, classes))
             history = train_network(
                 network, taught, weights, watched, self._network, on_epoch=on_epoch, where=self._where
             )
@@ -152,7 +164,8 @@ class KerasRecipe:
         return self.spec.preparation_of(self.name).text.vocabulary
 
     def _preparation(self) -> Any:
-        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
+        preparation, regression = self.spec.preparation_of(self.name), self.spec.is_regression
+        steps = preprocessing_steps(self.columns, preparation, self.spec.seed, regression=regression)
         return Pipeline(steps) if steps else None
 
     def _build(self, keras: Any, shape: NetworkShape) -> Any:
@@ -173,12 +186,32 @@ class KerasRecipe:
 
     def _require_outputs(self, network: Any, shape: NetworkShape) -> None:
         width = network.output_shape[-1]
-        if width != shape.classes and not (width == 1 and shape.classes == 2):
+        if shape.classes == 0 and width != 1:
+            raise TrainingFailed(
+                f"{self._where}: expected one output for the value of a regression, received a network with {width}.",
+                remedy="End it with `keras.layers.Dense(1)`: one output, without an activation.",
+            )
+        if shape.classes and width != shape.classes and not (width == 1 and shape.classes == 2):
             raise TrainingFailed(
                 f"{self._where}: expected an output for each of the {shape.classes} classes (or one for two), "
                 f"received a network with {width}.",
                 remedy="The build function is told the number of classes: `shape.classes`.",
             )
+
+
+def _number_classes(target: Array) -> tuple[Array, Array]:
+    """Return the classes in order, none of a regression, and what a network is taught."""
+    classes = np.unique(target) if has_classes(target) else np.array([])
+    return classes, _number(target, classes)
+
+
+def _number(target: Array, classes: Array) -> Array:
+    return np.searchsorted(classes, target) if len(classes) else target.astype(np.float32)
+
+
+def _describe_values(target: Array) -> tuple[float, float]:
+    """Return mean and standard deviation of a regression's target; 0 and 1 of classes, and 1 where nothing varies."""
+    return (0.0, 1.0) if has_classes(target) else (float(target.mean()), float(target.std()) or 1.0)
 
 
 def _count_on(on_epoch: OnEpoch | None, epochs: int) -> tuple[OnEpoch | None, OnEpoch | None]:

@@ -32,6 +32,7 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
             beside=tuple(_store(bench, one) for one in result.beside),
             selection=result.selection,
             class_prior=result.class_prior,
+            centre=result.centre,
             history=_store_history(bench, result),
             seed=bench.spec.seed,
             libraries=result.libraries,
