@@ -11,7 +11,7 @@ MOST_POINTS = 2_000
 """More rows than this are counted in cells: dots would lie on one another."""
 
 CELLS = 45
-STRETCHES = 10
+STRETCHES, ROWS_A_STRETCH = 10, 25
 BINS = 40
 TAIL = 0.005
 """Share of the residuals at either end that the histogram puts into its outermost bars."""
@@ -66,7 +66,7 @@ def draw_residual_distribution(truth: Floats, predicted: Floats, target: str) ->
     low, high = np.quantile(residuals, [TAIL, 1 - TAIL])
     figure, axes = make_figure(5.4, 3.8)
     if high > low:
-        axes.hist(np.clip(residuals, low, high), bins=BINS, color=BLUE)
+        axes.hist(np.clip(residuals, low, high), bins=min(BINS, max(5, round(2 * len(residuals) ** 0.5))), color=BLUE)
     else:  # all alike
         axes.hist(residuals, bins=1, color=BLUE)
     fifth, median, last = np.quantile(residuals, [0.05, 0.5, 0.95])
@@ -75,20 +75,24 @@ def draw_residual_distribution(truth: Floats, predicted: Floats, target: str) ->
     for place, value in enumerate((fifth, last)):
         label = f"nine in ten: {fifth:.4g} to {last:.4g}" if place == 0 else None
         axes.axvline(value, color=ORANGE, linestyle="--", linewidth=1.4, label=label)
-    axes.set(xlabel=f"true less predicted {target}", ylabel="rows", title=f"Residuals, {len(truth):,} test rows")
-    axes.legend(fontsize="small")
+    axes.set(
+        xlabel=f"true less predicted {target}",
+        ylabel="rows",
+        title=f"Distribution of residuals, {len(truth):,} test rows",
+    )
+    axes.legend(fontsize="small", loc="best")
     return as_png(figure)
 
 
 def find_quartiles(predicted: Floats, residuals: Floats) -> tuple[Floats, Floats]:
     """Return for stretches of equally many rows the middle predicted value, (k,), and the residuals' quartiles, (k, 3).
 
-    Stretches with fewer than four rows say nothing of quartiles: few rows give fewer of them.
+    At most ten, each of 25 rows or more: the quartiles of fewer would follow single rows.
     """
     order = np.argsort(predicted, kind="stable")
-    stretches = [part for part in np.array_split(order, STRETCHES) if len(part) >= 4]
+    stretches = np.array_split(order, max(1, min(STRETCHES, len(order) // ROWS_A_STRETCH)))
     middles = np.array([np.median(predicted[part]) for part in stretches])
-    quartiles = np.array([np.quantile(residuals[part], [0.25, 0.5, 0.75]) for part in stretches]).reshape(-1, 3)
+    quartiles = np.array([np.quantile(residuals[part], [0.25, 0.5, 0.75]) for part in stretches])
     return middles, quartiles
 
 
