@@ -98,7 +98,7 @@ def _compare(
     matured = read_matured(batch, report.as_of, label_delay(spec))
     known = matured[TRUTH].notna().to_numpy()
     version, before = find_version(batch.model), find_version(f"{report.project}@{release.previous}")
-    classes = version.manifest.model.classes
+    classes = version.manifest.model.classes  # none of a regression
     if tuple(before.manifest.model.classes) != tuple(classes):
         return None
     rows = read_rows(batch)[known].reset_index(drop=True)
@@ -110,7 +110,7 @@ def _compare(
         answers = tuple(
             _answer(role, label, model, rows[list(spec.features)], classes) for label, (role, model) in models.items()
         )
-    truth = _encode(matured.loc[known, TRUTH], classes)
+    truth = _read(matured.loc[known, TRUTH], classes)
     table = AnswerTable(
         tuple(classes),
         truth,
@@ -126,11 +126,16 @@ def _compare(
 def _answer(role: str, label: str, model: Any, features: "pd.DataFrame", classes: Any) -> Any:
     from tasks.metrics.answers import Answers  # noqa: PLC0415
 
-    return Answers(role, label, _encode(model.predict(features), classes), model.predict_proba(features))
+    proba = model.predict_proba(features) if classes else None
+    return Answers(role, label, _read(model.predict(features), classes), proba)
 
 
-def _encode(values: Any, classes: Any) -> Any:
+def _read(values: Any, classes: Any) -> Any:
+    """Return the codes of classes, or a regression's values."""
     import pandas as pd  # noqa: PLC0415
+
+    if not classes:
+        return np.asarray(values, dtype=np.float64)
 
     index = pd.Index(list(classes), dtype=object)
     return np.asarray(index.get_indexer(pd.Index(values, dtype=object)), dtype=np.int64)

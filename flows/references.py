@@ -224,7 +224,7 @@ def _ask(spec: ProjectSpec, version: StoredVersion) -> Asked:
         answers = answer_rows(model, rows[list(spec.features)])
         path = Path(scratch) / "answers.parquet"
         write_parquet(answers, path)
-        watched = watch_predictions(list(answers.columns))
+        watched = watch_predictions(list(answers.columns), regression=spec.is_regression)
         described = f"the answers of {version.label} on its test rows"
         summary = summarize_reference(path, watched, digest=test.digest, described=described)
         return Asked(predictions=summary, importances=measure_importance(model, rows, spec))

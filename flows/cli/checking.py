@@ -80,6 +80,8 @@ def _check_metrics(spec: ProjectSpec) -> Sound:
 
 
 def _sample(rows: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
+    if spec.is_regression:
+        return rows.sample(min(SAMPLE_ROWS, len(rows)), random_state=0).reset_index(drop=True)
     share = min(1.0, SAMPLE_ROWS / len(rows))
     parts = [
         part.sample(n=max(2, round(len(part) * share)), replace=len(part) < 2, random_state=0)

@@ -83,7 +83,7 @@ class EvaluationReport(Contract):
 
     metrics: tuple[MetricValue, ...]
     baseline: tuple[MetricValue, ...] = Field(
-        description="The same metrics of the dummy that always answers the class shares."
+        description="The same metrics of the dummy that always answers the class shares, or the centre of the training target."
     )
     beside: dict[str, tuple[MetricValue, ...]] = Field(default_factory=dict)
     champion: tuple[MetricValue, ...] = ()

@@ -20,7 +20,9 @@ class ModelRef(Contract):
     content: Digest = Field(
         description="SHA-256 over canonical content: equal for the same model, whatever the archive's bytes."
     )
-    classes: tuple[str | int | float | bool, ...] = Field((), description="Order of the columns of predict_proba.")
+    classes: tuple[str | int | float | bool, ...] = Field(
+        (), description="Order of the columns of predict_proba; none of a regression."
+    )
     fit_seconds: float
     borrowed: tuple[BorrowedWeights, ...] = Field((), description="Weights in it that were learnt elsewhere.")
 
@@ -84,7 +86,11 @@ class FitReport(Contract):
         None, description="All trials as JSON (a list of StudyReport), where there were any."
     )
     class_prior: dict[str, float] = Field(
-        description="Share of each class among the training rows: the dummy baseline."
+        description="Share of each class among the training rows: the dummy baseline. Empty for a regression."
+    )
+    centre: float | None = Field(
+        None,
+        description="What a regression's dummy answers: the mean of the training target, the median where mae decides.",
     )
     history: ArtifactRef | None = Field(None, description="Metrics per epoch as JSON, for networks.")
     seed: int

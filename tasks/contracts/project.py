@@ -120,7 +120,10 @@ class Split(Contract):
     )
     test_share: OpenShare = Field(0.2, description="Share of the rows that test and never train.")
     seed: int = Field(42, description="Seed of the draw: the same rows and seed give the same split.")
-    stratify: bool = Field(True, description="random only: keep the shares of the classes.")
+    stratify: bool = Field(
+        True,
+        description="random only: keep the shares of the classes; a regression has none, and its default is false.",
+    )
     column: str | None = Field(None, description="ordered: the time or rank column; grouped: the group column.")
     test_days: Annotated[float, Field(gt=0)] | None = Field(
         None, description="ordered by time: the last so many days are the test, instead of `test_share`."
@@ -222,7 +225,7 @@ class Budgets(Contract):
 class Evaluation(Contract):
     """What is measured on the test rows."""
 
-    metric: str = Field("accuracy", description="The primary metric: it decides.")
+    metric: str = Field("accuracy", description="The primary metric: it decides; the default of a regression is rmse.")
     also: list[str] = Field(default_factory=list, description="Metrics that are shown, with intervals.")
     positive: str | int | bool | None = Field(
         None, description="binary: the class that scores are for; default the last in sorted order."
@@ -241,7 +244,10 @@ class Gate(Contract):
         "superiority",
         description="superiority: better, with confidence; non_inferiority: not worse than `margin`, with confidence.",
     )
-    margin: Annotated[float, Field(ge=0)] = Field(0.01, description="Largest tolerated loss, in units of the metric.")
+    margin: Annotated[float, Field(ge=0)] = Field(
+        0.01,
+        description="Largest tolerated loss, in units of the metric; with rmse or mae those of the target, and to be given.",
+    )
     alpha: Annotated[float, Field(gt=0, le=0.5)] = Field(
         0.025, description="One-sided error rate of the whole family of tests."
     )
@@ -253,7 +259,7 @@ class Gate(Contract):
         default_factory=list, description="Parts of the test rows on which the candidate may not fall behind."
     )
     slice_margin: Annotated[float, Field(ge=0)] = Field(
-        0.05, description="Largest tolerated loss of the primary metric on a slice."
+        0.05, description="Largest tolerated loss of the primary metric on a slice; to be given with rmse and mae."
     )
     min_slice_rows: Positive = Field(30, description="A smaller slice cannot be judged and holds the candidate back.")
     budgets: Budgets = Field(Budgets(), description="Bounds on what serving costs.")
@@ -295,6 +301,11 @@ class ProjectSpec(Contract):
     source: Source = Field(description="Where the rows come from: exactly one of the four.")
     columns: dict[str, Column] = Field(min_length=2, description="The contract of each column, by its name.")
     target: str = Field(description="The column to predict.")
+    task: Literal["classification", "regression"] | None = Field(
+        None,
+        description="What is predicted, a class or a value; left out: a value where the target is of type number, else a class. "
+        "A target of type integer may be declared a regression: where 3 lies between 2 and 4, as in counts.",
+    )
     row_id: str | None = Field(None, description="Column that names a row; unique.")
     time: str | None = Field(None, description="Column that says when a row happened.")
     validation: Validation = Field(Validation(), description="What happens with rows that break the contract.")
@@ -391,6 +402,15 @@ class ProjectSpec(Contract):
                     raise ValueError(f"{where}.steps[{place}].adds: there is a column {again[0]!r} already")
                 taken |= set(step.adds)
 
+    @model_validator(mode="after")
+    def _default_of_a_regression(self) -> Self:
+        # What a section cannot know of itself: frozen, so put in place before anybody has seen it.
+        if self.is_regression and "metric" not in self.evaluation.model_fields_set:
+            object.__setattr__(self, "evaluation", self.evaluation.model_copy(update={"metric": "rmse"}))
+        if self.is_regression and "stratify" not in self.split.model_fields_set:
+            object.__setattr__(self, "split", self.split.model_copy(update={"stratify": False}))
+        return self
+
     def _columns_named(self) -> list[tuple[str, str]]:
         named = [
             ("target", self.target),
@@ -401,6 +421,11 @@ class ProjectSpec(Contract):
         named.append(("evaluation.group", self.evaluation.group))
         named += [("gate.slices", part.column) for part in self.gate.slices]
         return [(where, column) for where, column in named if column is not None]
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the target is a value, and not a class."""
+        return self.task == "regression" or (self.task is None and self.columns[self.target].type == "number")
 
     @property
     def features(self) -> dict[str, Column]:

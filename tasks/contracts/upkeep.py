@@ -74,7 +74,8 @@ class Performance(Contract):
     """When the champion's figures on matured labels are an alarm."""
 
     margin: Annotated[float, Field(ge=0)] = Field(
-        0.02, description="Largest tolerated fall of the primary metric below the one on the test rows."
+        0.02,
+        description="Largest tolerated fall of the primary metric below the one on the test rows; to be given with rmse and mae.",
     )
     min_rows: Positive = Field(200, description="Fewer matured rows say nothing.")
     min_matured: Share = Field(
@@ -113,7 +114,8 @@ class Watch(Contract):
 
     windows: Annotated[int, Field(ge=0)] = Field(1, description="How many windows are watched; 0: none.")
     margin: Annotated[float, Field(ge=0)] = Field(
-        0.02, description="A fall of the primary metric on matured rows beyond this rolls back."
+        0.02,
+        description="A fall of the primary metric on matured rows beyond this rolls back; to be given with rmse and mae.",
     )
 
 

@@ -92,6 +92,10 @@ def read_answers(frame: pd.DataFrame, scored: ScoredRows, spec: ProjectSpec) -> 
     truth = _encode(frame["truth"], classes) if classes else frame["truth"].to_numpy(np.float64)
     if classes and np.any(truth < 0):
         raise IntegrityError(f"Expected a true class in every test row, {int(np.sum(truth < 0))} are missing.")
+    if not classes and not np.all(np.isfinite(truth)):
+        raise IntegrityError(
+            f"Expected a true value in every test row, {int(np.sum(~np.isfinite(truth)))} are missing or infinite."
+        )
     models = tuple(_read_model(frame, model.role, model.label, classes) for model in scored.models)
     comparable = (
         frame["comparable"].to_numpy(np.bool_) if "comparable" in frame.columns else np.ones(len(frame), np.bool_)

@@ -8,19 +8,23 @@ from tasks.evaluation.answers import AnswerTable
 from tasks.metrics.answers import Answers
 
 
-def answer_by_shares(table: AnswerTable, class_prior: Mapping[str, float]) -> Answers:
-    """Return the answers of the dummy that knows only the training rows' class shares.
+def answer_by_shares(table: AnswerTable, class_prior: Mapping[str, float], centre: float | None = None) -> Answers:
+    """Return the answers of the dummy that knows only the training rows' target.
 
-    It always answers the most frequent class, with the shares as probabilities. For a regression it answers the mean
-    of the test rows: better than any constant that training could have known, so never too easy to beat.
+    It always answers the most frequent class, with the shares as probabilities; for a regression always the centre of the
+    training target.
 
     Parameters
     ----------
     class_prior
         Share of each class among the training rows, by the class as text.
+    centre
+        Of a regression: see `FitReport.centre`. None: not known; then it is the mean of the test
+        rows, better than any constant that training could have known, so never too easy to beat.
     """
     if not table.classes:
-        return Answers("baseline", "dummy", np.full(table.n, float(np.mean(table.truth))))
+        value = float(np.mean(table.truth)) if centre is None else centre
+        return Answers("baseline", "dummy", np.full(table.n, value))
     shares = np.array([class_prior.get(str(name), 0.0) for name in table.classes], dtype=np.float64)
     total = shares.sum()
     shares = shares / total if total > 0 else np.full(len(shares), 1 / len(shares))

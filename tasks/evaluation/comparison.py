@@ -15,7 +15,15 @@ from tasks.metrics.proportions import (
     tango_interval,
 )
 from tasks.metrics.registry import Metric
-from tasks.metrics.resampling import ADVERSE_UP_TO, Sample, draw_weights, find_adverse_row, gather, tail_p, widen
+from tasks.metrics.resampling import (
+    Sample,
+    draw_weights,
+    find_adverse_row,
+    gather,
+    tail_p,
+    wants_adverse_rows,
+    widen,
+)
 
 MIN_GROUPS = 10
 """Fewer independent groups than this say too little of how much groups differ (Cameron, Gelbach & Miller 2008)."""
@@ -141,7 +149,7 @@ def _bootstrap(
     """Return the comparison by the paired bootstrap (Efron & Tibshirani 1993, ch. 16; by group as in `draw_weights`).
 
     Each draw takes the same rows for both models. p is the share of draws on the wrong side of the margin, corrected
-    by `tail_p`; a draw in which the metric is undefined counts as wrong. Up to 2,000 units each side draws from the
+    by `tail_p`; a draw in which the metric is undefined counts as wrong. Up to 2,000 units (of values: always) each side draws from the
     sample and one adverse row (`find_adverse_row`), so that a few discordant rows, all in one direction, prove nothing
     that the exact test would not (for accuracy, Bonett & Price 2012, J. Educ. Behav. Stat. 37, add one discordant
     row each way).
@@ -184,7 +192,7 @@ def _differences(metric: Metric, sample: Sample, draws: int, seed: int) -> tuple
         pairs = [longer.measure(metric, w) for w in draw_weights(longer, draws, seed, units)]
         return metric.sign * np.concatenate([first - second for first, second in pairs])
 
-    if units > ADVERSE_UP_TO:
+    if not wants_adverse_rows(metric, units):
         plain = drawn(sample)
         return plain, plain
     against, in_favour = (find_adverse_row(metric, sample, to_first=to_first) for to_first in (True, False))

@@ -45,7 +45,11 @@ class EvaluationNumbers:
 
 
 def evaluate_rows(
-    spec: ProjectSpec, table: AnswerTable, scored: ScoredRows, class_prior: Mapping[str, float]
+    spec: ProjectSpec,
+    table: AnswerTable,
+    scored: ScoredRows,
+    class_prior: Mapping[str, float],
+    centre: float | None = None,
 ) -> EvaluationNumbers:
     """Return every metric of every model on all test rows, each with its two-sided 95 % interval.
 
@@ -57,6 +61,8 @@ def evaluate_rows(
         Which models answered.
     class_prior
         Share of each class among the training rows, by the class as text.
+    centre
+        What the dummy of a regression answers.
 
     Raises
     ------
@@ -71,7 +77,7 @@ def evaluate_rows(
     champion = table.of("champion")
     return EvaluationNumbers(
         metrics=_measure(spec, metrics, table, candidate),
-        baseline=_measure(spec, metrics, table, answer_by_shares(table, class_prior)),
+        baseline=_measure(spec, metrics, table, answer_by_shares(table, class_prior, centre)),
         beside={m.label: _measure(spec, metrics, table, m) for m in table.models if m.role == "beside"},
         champion=_measure(spec, metrics, table, champion) if champion else (),
         slices=_measure_slices(spec, metrics[0], table, candidate),

@@ -116,6 +116,7 @@ def decide_first(
     scored: ScoredRows,
     *,
     class_prior: Mapping[str, float],
+    centre: float | None = None,
     test_uses: int,
     champion_seq: int = 0,
 ) -> Verdict:
@@ -127,6 +128,8 @@ def decide_first(
     ----------
     class_prior
         Share of each class among the training rows, by the class as text: what the dummy answers.
+    centre
+        What the dummy of a regression answers.
     rows, scored, test_uses, champion_seq
         As in `decide`.
 
@@ -138,7 +141,7 @@ def decide_first(
     rows.require_measurable()
     candidate, model = require_model(rows, scored, "candidate")
     metric = find_metric(spec.evaluation.metric, len(rows.classes))
-    dummy = answer_by_shares(rows, class_prior)
+    dummy = answer_by_shares(rows, class_prior, centre)
     against = AnswerTable(
         rows.classes, rows.truth, (candidate, dummy), rows.comparable, rows.positive, rows.groups, rows.slices
     )

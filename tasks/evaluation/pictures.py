@@ -1,30 +1,22 @@
-"""Pictures of an evaluation as PNG bytes.
+"""Pictures of an evaluation as PNG bytes; those of a regression alone are drawn in `residuals`."""
 
-Colours are those of Okabe & Ito (2008), told apart with any colour vision. Figures are drawn on Agg canvases without
-pyplot: no global state, no window system.
-"""
-
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from tasks.contracts.evaluation import MetricValue
 from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
 from tasks.evaluation.answers import AnswerTable
+from tasks.evaluation.canvas import BLUE, CYCLE, GREY, RED, as_png, line_style, make_figure
 from tasks.evaluation.evaluate import Confusion, EvaluationNumbers
+from tasks.evaluation.residuals import draw_predicted, draw_residual_distribution, draw_residuals
 from tasks.metrics.answers import Answers, Floats, Label, Mask
 from tasks.metrics.proportions import wilson_interval
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
-CYCLE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", RED, "#F0E442", "#000000")
 MARKERS = "osD^vPX*"
 MAX_CLASSES = 12
-DOTS_PER_INCH = 110
 
 
 def draw_pictures(
@@ -53,6 +45,8 @@ def draw_pictures(
         pictures["ROC curve"] = draw_roc(table, candidate)
         pictures["Precision and recall"] = draw_precision_recall(table, candidate)
         pictures["Calibration"] = draw_calibration(table, candidate)
+    if candidate is not None and not table.classes and not candidate.has_gaps():
+        pictures |= draw_values(table, candidate, _name_target(spec))
     if selection:
         pictures["Selection"] = draw_selection(selection)
     if history and any(len(values) > 0 for values in history.values()):
@@ -60,12 +54,28 @@ def draw_pictures(
     return pictures
 
 
+def draw_values(table: AnswerTable, answers: Answers, target: str) -> dict[str, bytes]:
+    """Return the pictures of a regression by title."""
+    truth, predicted = table.truth.astype(np.float64), answers.predicted.astype(np.float64)
+    return {
+        "Predicted and true": draw_predicted(truth, predicted, target),
+        "Residuals": draw_residuals(truth, predicted, target),
+        "Distribution of residuals": draw_residual_distribution(truth, predicted, target),
+    }
+
+
+def _name_target(spec: ProjectSpec) -> str:
+    unit = spec.columns[spec.target].unit
+    # Two dollars would be read as mathematics.
+    return (f"{spec.target} ({unit})" if unit else spec.target).replace("$", r"\$")
+
+
 def draw_confusion(confusion: Confusion, classes: Sequence[Label]) -> bytes:
     """Return the confusion matrix: rows of the truth, shaded by share of the row, counts written in."""
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(4.2, 1.6 + 0.7 * len(classes))
-    figure, axes = _figure(side + 0.8, side)
+    figure, axes = make_figure(side + 0.8, side)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.55 else "black"
@@ -76,17 +86,17 @@ def draw_confusion(confusion: Confusion, classes: Sequence[Label]) -> bytes:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted class", ylabel="true class", title=f"Confusion matrix, {counts.sum():,} test rows")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    return _png(figure)
+    return as_png(figure)
 
 
 def draw_roc(table: AnswerTable, answers: Answers) -> bytes:
     """Return the ROC curve, with more than two classes one a class against the rest."""
-    figure, axes = _figure(5.4, 4.8)
+    figure, axes = make_figure(5.4, 4.8)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="chance")
     for index, (name, score, positive) in enumerate(_one_class_each(table, answers)):
         hits, alarms = _cumulative(score, positive)
         area = float(np.trapezoid(hits / hits[-1], alarms / alarms[-1]))
-        axes.plot(alarms / alarms[-1], hits / hits[-1], **_line(index), label=f"{name}: area {area:.3f}")
+        axes.plot(alarms / alarms[-1], hits / hits[-1], **line_style(index), label=f"{name}: area {area:.3f}")
     axes.set(
         xlabel="false positive rate (share of negatives)",
         ylabel="true positive rate (share of positives)",
@@ -94,19 +104,19 @@ def draw_roc(table: AnswerTable, answers: Answers) -> bytes:
     )
     _unit_square(axes)
     axes.legend(loc="lower right", fontsize="small")
-    return _png(figure)
+    return as_png(figure)
 
 
 def draw_precision_recall(table: AnswerTable, answers: Answers) -> bytes:
     """Return precision over recall, with more than two classes one a class against the rest."""
-    figure, axes = _figure(5.4, 4.8)
+    figure, axes = make_figure(5.4, 4.8)
     for index, (name, score, positive) in enumerate(_one_class_each(table, answers)):
         hits, alarms = _cumulative(score, positive)
         recall, precision = hits[1:] / hits[-1], hits[1:] / (hits[1:] + alarms[1:])
         average = float(np.sum(np.diff(np.r_[0.0, recall]) * precision))
         # Steps, as average precision has no interpolation.
         axes.step(
-            np.r_[0.0, recall], np.r_[precision[0], precision], where="pre", **_line(index),
+            np.r_[0.0, recall], np.r_[precision[0], precision], where="pre", **line_style(index),
             label=f"{name}: average {average:.3f}",
         )  # fmt: skip
         axes.axhline(positive.mean(), color=CYCLE[index % len(CYCLE)], linestyle=":", linewidth=0.8)
@@ -117,7 +127,7 @@ def draw_precision_recall(table: AnswerTable, answers: Answers) -> bytes:
     )
     _unit_square(axes)
     axes.legend(loc="lower left", fontsize="small")
-    return _png(figure)
+    return as_png(figure)
 
 
 def draw_calibration(table: AnswerTable, answers: Answers, bins: int = 10) -> bytes:
@@ -133,15 +143,15 @@ def draw_calibration(table: AnswerTable, answers: Answers, bins: int = 10) -> by
     mean = np.bincount(bin_of, weights=score, minlength=bins)[used] / counts[used]
     hits = np.bincount(bin_of, weights=hit, minlength=bins)[used]
     bars = _bars(hits.astype(np.float64), counts[used].astype(np.float64))
-    figure, (axes, below) = _figure(5.4, 5.4, rows=2, heights=(3, 1))
+    figure, (axes, below) = make_figure(5.4, 5.4, rows=2, heights=(3, 1))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="perfectly calibrated")
-    axes.errorbar(mean, hits / counts[used], yerr=bars, **_line(0), marker="o", capsize=3)
+    axes.errorbar(mean, hits / counts[used], yerr=bars, **line_style(0), marker="o", capsize=3)
     axes.set(ylabel="observed share", title=f"Calibration, {table.n:,} test rows")
     _unit_square(axes)
     axes.legend(loc="upper left", fontsize="small")
     below.bar((np.arange(bins) + 0.5) / bins, counts, width=0.9 / bins, color=BLUE)
     below.set(xlabel=axis, ylabel="rows", xlim=(-0.02, 1.02))
-    return _png(figure)
+    return as_png(figure)
 
 
 def draw_intervals(numbers: EvaluationNumbers, project: str) -> bytes:
@@ -152,17 +162,17 @@ def draw_intervals(numbers: EvaluationNumbers, project: str) -> bytes:
     series += list(numbers.beside.items())
     series.append(("dummy baseline", numbers.baseline))
     names = [value.metric for value in numbers.metrics]
-    figure, panels = _figure(6.6, 0.9 + len(names) * (0.5 + 0.22 * len(series)), rows=len(names))
+    figure, panels = make_figure(6.6, 0.9 + len(names) * (0.5 + 0.22 * len(series)), rows=len(names))
     for name, axes in zip(names, np.atleast_1d(panels), strict=True):
         _forest(axes, name, series)
     top = np.atleast_1d(panels)[0]
     top.set_title(f"{project}: metrics with 95 % intervals, {numbers.metrics[0].n:,} test rows")
-    return _png(figure)
+    return as_png(figure)
 
 
 def draw_selection(selection: Sequence[CandidateScore]) -> bytes:
     """Return how each candidate did in selection: single scores, mean and standard error; the chosen one marked."""
-    figure, axes = _figure(6.6, 1.2 + 0.55 * len(selection))
+    figure, axes = make_figure(6.6, 1.2 + 0.55 * len(selection))
     for place, score in enumerate(selection):
         colour = BLUE if score.chosen else GREY
         spots = place + 0.18 * np.linspace(-1, 1, len(score.scores)) if len(score.scores) > 1 else [place]
@@ -178,17 +188,17 @@ def draw_selection(selection: Sequence[CandidateScore]) -> bytes:
         title="Selection of the candidate",
     )
     axes.grid(axis="x", alpha=0.3)
-    return _png(figure)
+    return as_png(figure)
 
 
 def draw_history(history: Mapping[str, Sequence[float]]) -> bytes:
     """Return each metric over the epochs; a validation metric dashed beside its training one."""
     names = [name for name in history if not (name.startswith("val_") and name[4:] in history)]
-    figure, panels = _figure(6.6, 0.8 + 2.2 * len(names), rows=len(names), share_x=True)
+    figure, panels = make_figure(6.6, 0.8 + 2.2 * len(names), rows=len(names), share_x=True)
     panels = np.atleast_1d(panels)
     for name, axes in zip(names, panels, strict=True):
         epochs = np.arange(1, len(history[name]) + 1)
-        axes.plot(epochs, history[name], **_line(0), marker="o", markersize=3, label="training")
+        axes.plot(epochs, history[name], **line_style(0), marker="o", markersize=3, label="training")
         watched = history.get(f"val_{name}")
         if watched:
             axes.plot(epochs, watched, color=RED, linestyle="--", marker="s", markersize=3, label="validation")
@@ -198,31 +208,7 @@ def draw_history(history: Mapping[str, Sequence[float]]) -> bytes:
         axes.xaxis.get_major_locator().set_params(integer=True)
     panels[0].set_title("Training history")
     panels[-1].set_xlabel("epoch")
-    return _png(figure)
-
-
-def _figure(
-    width: float, height: float, rows: int = 1, heights: Sequence[float] | None = None, *, share_x: bool = False
-) -> Any:
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
-    ratios = {"height_ratios": heights} if heights else None
-    return figure, figure.subplots(rows, 1, gridspec_kw=ratios, sharex=share_x)
-
-
-def _png(figure: Any) -> bytes:
-    # Laid out and drawn once: `savefig` would do both twice.
-    figure.get_layout_engine().execute(figure)
-    figure.set_layout_engine("none")
-    buffer = io.BytesIO()
-    # No date and no version in the file: the same numbers give the same bytes.
-    figure.canvas.print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _line(index: int) -> dict[str, Any]:
-    styles = ("-", "--", "-.", (0, (3, 1, 1, 1)))
-    return {"color": CYCLE[index % len(CYCLE)], "linestyle": styles[index % len(styles)], "linewidth": 1.8}
+    return as_png(figure)
 
 
 def _unit_square(axes: Any) -> None:

@@ -1,6 +1,6 @@
 """Pictures of a search of parameters: its history, the trials side by side, what matters; each with its sentence.
 
-As in `pictures`: colours told apart with any colour vision, no global state, the same numbers give the same bytes.
+As in `canvas`: colours told apart with any colour vision, no global state, the same numbers give the same bytes.
 """
 
 import json
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from tasks.contracts.tuning import Space, StudyReport, TrialRecord, TunedCandidate
-from tasks.evaluation.pictures import BLUE, GREY, ORANGE, RED, _figure, _png
+from tasks.evaluation.canvas import BLUE, GREY, ORANGE, RED, as_png, make_figure
 from tasks.metrics.answers import Floats
 
 SHADES = LinearSegmentedColormap.from_list("trials", ["#d9d9d9", "#56B4E9", BLUE])
@@ -48,7 +48,7 @@ def draw_studies(studies: Iterable[StudyReport], tuned: Iterable[TunedCandidate]
 
 def draw_search(study: StudyReport, sentence: str = "") -> bytes:
     """Return the figure of each trial in turn, with the best so far."""
-    figure, axes = _figure(6.4, 4.0)
+    figure, axes = make_figure(6.4, 4.0)
     for state, marker, colour in (("complete", "o", BLUE), ("pruned", "v", ORANGE)):
         shown = [one for one in study.trials if one.state == state and one.value is not None]
         if shown:
@@ -84,7 +84,7 @@ def best_so_far(study: StudyReport) -> tuple[list[int], list[float]]:
 
 def draw_coordinates(study: StudyReport, sentence: str = "") -> bytes:
     """Return parallel coordinates: a line a trial through its values, the darker the better, the best one on top."""
-    figure, axes = _figure(max(5.0, 1.6 * (len(study.search) + 1)), 4.2)
+    figure, axes = make_figure(max(5.0, 1.6 * (len(study.search) + 1)), 4.2)
     complete = [one for one in study.trials if one.state == "complete" and one.value is not None]
     scores = np.array([one.value for one in complete], dtype=float)
     ranks = _ranks(scores if study.direction == "higher" else -scores)
@@ -106,7 +106,7 @@ def draw_coordinates(study: StudyReport, sentence: str = "") -> bytes:
 def draw_importance(study: StudyReport, sentence: str = "") -> bytes:
     """Return the share of each parameter in what they change of the figure, as bars."""
     names, shares = list(study.importance), list(study.importance.values())
-    figure, axes = _figure(6.4, 1.6 + 0.4 * len(names))
+    figure, axes = make_figure(6.4, 1.6 + 0.4 * len(names))
     axes.barh(range(len(names)), shares, color=BLUE)
     for at, share in enumerate(shares):
         axes.annotate(f"{share:.0%}", (share, at), xytext=(4, 0), textcoords="offset points", va="center")
@@ -120,7 +120,7 @@ def _finish(figure: Any, title: str, sentence: str) -> bytes:
     said = "\n".join(textwrap.wrap(sentence, wide))
     figure.suptitle(title, fontsize="medium")
     figure.supxlabel(said, fontsize="small", color=GREY, ha="left", x=0.02)
-    return _png(figure)
+    return as_png(figure)
 
 
 def place_of(space: Space, value: Any) -> float:

@@ -25,7 +25,7 @@ def evaluate(run: RunContext, scored: ScoredRows, fit: FitReport) -> EvaluationR
 
     with opened(run) as bench:
         table = read_answers(bench.read_frame(scored.answers), scored, bench.spec)
-        numbers = evaluate_rows(bench.spec, table, scored, fit.class_prior)
+        numbers = evaluate_rows(bench.spec, table, scored, fit.class_prior, fit.centre)
         histories = json.loads(bench.store.read(fit.history)) if fit.history else {}
         history = histories.get(fit.chosen.candidate) or next(iter(histories.values()), None)
         drawn = draw_pictures(bench.spec, table, numbers, selection=fit.selection, history=history)
@@ -54,7 +54,13 @@ def decide(run: RunContext, scored: ScoredRows, fit: FitReport, champion: Champi
         spec = bench.spec.model_copy(update={"gate": bench.spec.gate.model_copy(update={"policy": policy})})
         if champion.label is None:
             verdict = gate.decide_first(
-                spec, table, scored, class_prior=fit.class_prior, champion_seq=champion.seq, test_uses=uses
+                spec,
+                table,
+                scored,
+                class_prior=fit.class_prior,
+                centre=fit.centre,
+                champion_seq=champion.seq,
+                test_uses=uses,
             )
         else:
             verdict = gate.decide(

@@ -8,7 +8,7 @@ from tasks.contracts.evaluation import MetricValue
 from tasks.metrics.answers import Answers, Codes, Floats, Label
 from tasks.metrics.proportions import wilson_interval
 from tasks.metrics.registry import Metric
-from tasks.metrics.resampling import ADVERSE_UP_TO, draw_weights, find_adverse_row, gather, widen
+from tasks.metrics.resampling import draw_weights, find_adverse_row, gather, wants_adverse_rows, widen
 
 NAN = float("nan")
 
@@ -41,7 +41,7 @@ def measure_with_interval(
 
     Accuracy of independent rows has Wilson's interval. All others: the percentile bootstrap (Efron & Tibshirani 1993,
     An Introduction to the Bootstrap, ch. 13), by group where the table has groups, with two corrections for small n:
-    percentiles expanded as in `widen`, and up to 2,000 units one row that harms and one that helps added to those drawn
+    percentiles expanded as in `widen`, and up to 2,000 units (of values: always) one row that harms and one that helps added to those drawn
     from (`find_adverse_row`), as Agresti & Coull (1998, Am. Stat. 52) add successes and failures. Without them 30 right of 30 would have the
     interval [1, 1]. BCa (Efron 1987) is not used: its correction is of order 1/sqrt(n), where it matters it is itself
     estimated from few rows, and it collapses on [1, 1] as well.
@@ -69,7 +69,7 @@ def _bootstrap(
     units = sample.units
     if units < 2:
         return NAN, NAN
-    if units <= ADVERSE_UP_TO:
+    if wants_adverse_rows(metric, units):
         harms, helps = (find_adverse_row(metric, sample, to_first=to_first) for to_first in (True, False))
         sample = sample.append(harms).append(helps)
     values = np.concatenate([sample.measure(metric, w)[0] for w in draw_weights(sample, draws, seed, units)])

@@ -221,23 +221,31 @@ def _times(column: pd.Series) -> pd.Series:
 
 
 def read_target(frame: pd.DataFrame, spec: ProjectSpec) -> Array:
-    """Return the class of each row as the target's own type: bool, int64 or str, shape (n,)."""
+    """Return the target, shape (n,): each row's class as its own type (bool, int64 or str), or a regression's value (float64).
+
+    What parts rows tells the two apart by this dtype: see `partition.has_classes`.
+    """
     kind, column = spec.columns[spec.target].type, frame[spec.target]
+    if spec.is_regression and kind in ("number", "integer"):
+        return column.to_numpy(dtype=np.float64)
     if kind == "boolean":
         return column.to_numpy(dtype=bool)
     if kind == "integer":
         return column.to_numpy(dtype=np.int64)
     if kind in ("category", "text"):
         return column.astype(object).map(_category).to_numpy(dtype=object)
+    expected = (
+        "number or integer for a regression" if spec.is_regression else "boolean, integer or category for classes"
+    )
     raise SpecError(
-        f"{spec.name}: expected a target of type boolean, integer or category, received {kind} ({spec.target!r}).",
-        remedy="Only classification is supported: give the target as classes.",
+        f"{spec.name}: expected a target of type {expected}, received {kind} ({spec.target!r}).",
+        remedy="Leave `task` out, or give the target as what it is.",
     )
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows ready to fit or judge on: inputs, their classes, what they may be parted by, and how old they are."""
+    """Rows ready to fit or judge on: inputs, their classes or values, what they may be parted by, and how old they are."""
 
     inputs: Inputs
     target: Array

@@ -27,7 +27,7 @@ from tasks.models.networks.layers import EMBEDDING
 from tasks.models.networks.shape import NetworkShape
 from tasks.models.networks.vectors import place_vectors, read_vectors
 from tasks.models.networks.weighing import weigh_classes
-from tasks.models.partition import hold_out
+from tasks.models.partition import has_classes, hold_out
 from tasks.models.preprocessing import find_nominal, preprocessing_steps
 from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
 from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
@@ -53,7 +53,7 @@ class KerasModel:
     backend: Backend = "keras"
 
     def predict(self, frame: pd.DataFrame) -> Array:
-        """Return the most probable class of each row, shape (n,)."""
+        """Return the most probable class of each row, or a regression's value, shape (n,)."""
         return self.predict_inputs(self.columns.read(frame))
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:
@@ -61,13 +61,22 @@ class KerasModel:
         return self.proba_inputs(self.columns.read(frame))
 
     def predict_inputs(self, inputs: Inputs) -> Array:
-        """Return the class for inputs that `InputColumns.read` made."""
+        """Return the class, or the value, for inputs that `InputColumns.read` made."""
+        if not self.classes:
+            return self._answer(inputs)[:, 0]
         text = isinstance(self.classes[0], str)
         classes: Array = np.array(self.classes, dtype=object if text else None)
         return np.asarray(classes[self.proba_inputs(inputs).argmax(axis=1)])
 
     def proba_inputs(self, inputs: Inputs) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
+        output = self._answer(inputs)
+        if output.shape[1] == 1:
+            return np.hstack([1 - output, output])
+        return np.asarray(output / output.sum(axis=1, keepdims=True))
+
+    def _answer(self, inputs: Inputs) -> Floats:
+        """Return the network's outputs, shape (n, k)."""
         self.columns.require_rows(inputs)
         self.columns.require_numbers(inputs)
         derived = self.columns.derive(inputs)
@@ -77,10 +86,7 @@ class KerasModel:
             np.asarray(self.network(matrix[at : at + PREDICT_ROWS], training=False), dtype=np.float64)
             for at in range(0, len(matrix), PREDICT_ROWS)
         ]
-        output = np.concatenate(parts)
-        if output.shape[1] == 1:
-            return np.hstack([1 - output, output])
-        return np.asarray(output / output.sum(axis=1, keepdims=True))
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ class KerasRecipe:
         compute = self.spec.compute
         keras = start_keras(compute.threads)
         device = choose_device(compute, project=self.spec.name)
-        classes, numbers = np.unique(rows.target, return_inverse=True)
+        classes, numbers = _number_classes(rows.target)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
         shown, weights = self.columns.derive(fitted.inputs, guarded=True), weigh_rows(fitted, balance)
@@ -141,9 +147,11 @@ class KerasRecipe:
             seen = self.columns.derive(rows.take(held).inputs)
             watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
         with holding(device):
-            shape = NetworkShape(prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels)
+            shape = NetworkShape(
+                prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
+            )
             network = self._build(keras, shape, len(inputs), prepare)
-            taught = (inputs, np.searchsorted(classes, target))
+            taught = (inputs, _number(target, classes))
             course = train_network(
                 network,
                 taught,
@@ -187,7 +195,8 @@ class KerasRecipe:
     def _preparation(self) -> Any:
         if self.columns.images:
             return None
-        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
+        preparation, regression = self.spec.preparation_of(self.name), self.spec.is_regression
+        steps = preprocessing_steps(self.columns, preparation, self.spec.seed, regression=regression)
         return Pipeline(steps) if steps else None
 
     def _build(self, keras: Any, shape: NetworkShape, rows: int, prepare: Any) -> Any:
@@ -234,12 +243,32 @@ class KerasRecipe:
 
     def _require_outputs(self, network: Any, shape: NetworkShape) -> None:
         width = network.output_shape[-1]
-        if width != shape.classes and not (width == 1 and shape.classes == 2):
+        if shape.classes == 0 and width != 1:
+            raise TrainingFailed(
+                f"{self._where}: expected one output for the value of a regression, received a network with {width}.",
+                remedy="End it with `keras.layers.Dense(1)`: one output, without an activation.",
+            )
+        if shape.classes and width != shape.classes and not (width == 1 and shape.classes == 2):
             raise TrainingFailed(
                 f"{self._where}: expected an output for each of the {shape.classes} classes (or one for two), "
                 f"received a network with {width}.",
                 remedy="The build function is told the number of classes: `shape.classes`.",
             )
+
+
+def _number_classes(target: Array) -> tuple[Array, Array]:
+    """Return the classes in order, none of a regression, and what a network is taught."""
+    classes = np.unique(target) if has_classes(target) else np.array([])
+    return classes, _number(target, classes)
+
+
+def _number(target: Array, classes: Array) -> Array:
+    return np.searchsorted(classes, target) if len(classes) else target.astype(np.float32)
+
+
+def _describe_values(target: Array) -> tuple[float, float]:
+    """Return mean and standard deviation of a regression's target; 0 and 1 of classes, and 1 where nothing varies."""
+    return (0.0, 1.0) if has_classes(target) else (float(target.mean()), float(target.std()) or 1.0)
 
 
 def _count_twice(on_epoch: OnEpoch | None) -> OnEpoch | None:

@@ -27,7 +27,7 @@ class FittedModel(Protocol):
 
     @property
     def classes(self) -> tuple[ClassLabel, ...]:
-        """The columns of `predict_proba`, in order."""
+        """The columns of `predict_proba`, in order; none of a regression, which has no such method to call."""
         ...
 
     @property
@@ -36,7 +36,7 @@ class FittedModel(Protocol):
         ...
 
     def predict(self, frame: pd.DataFrame) -> Array:
-        """Return the class of each row, shape (n,)."""
+        """Return the class of each row, or a regression's value (float64), shape (n,)."""
         ...
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:

@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, train_test_split
 
 from infra.errors import InsufficientData, SpecError
 from tasks.contracts.project import Split
 
 Positions = npt.NDArray[np.intp]
 Values = npt.NDArray[Any]
+
+
+def has_classes(target: Values) -> bool:
+    """Return whether these are classes, and not the values of a regression: `inputs.read_target` gives those as floats."""
+    return target.dtype.kind != "f"
 
 
 def hold_out(
@@ -28,7 +33,7 @@ def hold_out(
     Parameters
     ----------
     target
-        Class of each row, shape (n,).
+        Class of each row, or a regression's value, shape (n,).
     by
         Value of `split.column` for each row, shape (n,); None for a random split.
     split
@@ -108,7 +113,8 @@ def cross_validate(
 ) -> list[tuple[Positions, Positions]]:
     """Return the (fit, judge) positions of every fold.
 
-    Random splits give repeated stratified folds, grouped ones repeated stratified folds of whole groups. Ordered
+    Random splits give repeated stratified folds, grouped ones repeated stratified folds of whole groups; of a regression,
+    which has no classes to keep the shares of, plain ones. Ordered
     ones give an expanding window (each fold is judged on rows that come after all it was fitted on); there is
     only one such cut, so `repeats` does not apply.
 
@@ -123,9 +129,12 @@ def cross_validate(
         groups = _complete(by, split)
         _at_least(len(np.unique(groups)), folds, f"groups of {split.column!r}")
         return list(_repeat(lambda s: _group_folds(target, groups, folds, s), repeats, seed))
-    classes, counts = np.unique(target, return_counts=True)
-    _at_least(int(counts.min()), folds, f"training rows of class {classes.tolist()[counts.argmin()]!r}")
-    return list(_repeat(lambda s: _stratified_folds(target, folds, s), repeats, seed))
+    if has_classes(target):
+        classes, counts = np.unique(target, return_counts=True)
+        _at_least(int(counts.min()), folds, f"training rows of class {classes.tolist()[counts.argmin()]!r}")
+    else:
+        _at_least(len(target), folds, "training rows")
+    return list(_repeat(lambda s: _row_folds(target, folds, s), repeats, seed))
 
 
 def _rows(n: int, share: float) -> int:
@@ -201,13 +210,15 @@ def _repeat(
         yield from make(seed + repeat)
 
 
-def _stratified_folds(target: Values, folds: int, seed: int) -> Iterator[tuple[Positions, Positions]]:
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+def _row_folds(target: Values, folds: int, seed: int) -> Iterator[tuple[Positions, Positions]]:
+    kind = StratifiedKFold if has_classes(target) else KFold
+    splitter = kind(folds, shuffle=True, random_state=seed)
     yield from splitter.split(np.empty((len(target), 0)), target)
 
 
 def _group_folds(target: Values, groups: Values, folds: int, seed: int) -> Iterator[tuple[Positions, Positions]]:
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    kind = StratifiedGroupKFold if has_classes(target) else GroupKFold
+    splitter = kind(folds, shuffle=True, random_state=seed)
     yield from splitter.split(np.empty((len(target), 0)), target, groups)
 
 

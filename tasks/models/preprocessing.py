@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import KNNImputer, SimpleImputer
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     MinMaxScaler,
@@ -19,14 +19,16 @@ from sklearn.preprocessing import (
 )
 
 from tasks.contracts.preparation import CategoryPreparation, NumberPreparation, Preparation, TextPreparation
-from tasks.models.cleaning import BestColumns, Fences, Pixels, Ranks, TimeParts
+from tasks.models.cleaning import BestColumns, BestColumnsForValues, Fences, Pixels, Ranks, TimeParts
 from tasks.models.inputs import InputColumns
 from tasks.models.text import Tfidf, Tokens
 
 Step = tuple[str, Any]
 
 
-def preprocessing_steps(columns: InputColumns, preparation: Preparation, seed: int = 0) -> list[Step]:
+def preprocessing_steps(
+    columns: InputColumns, preparation: Preparation, seed: int = 0, *, regression: bool = False
+) -> list[Step]:
     """Return the unfitted steps that come before the estimator; none where nothing is asked or needed.
 
     Numbers are imputed only where the contract lets them be missing (`null_share` above 0), so that complete
@@ -36,15 +38,23 @@ def preprocessing_steps(columns: InputColumns, preparation: Preparation, seed: i
     ----------
     seed
         Of what draws rows: target encoding across folds, the weighing of columns.
+    regression
+        The target is a value: what looks at it (target encoding, the weighing of columns) takes it as one.
     """
-    steps = _column_steps(columns.widened, preparation, seed)
+    steps = _column_steps(columns.widened, preparation, _folds(seed, regression=regression))
     select = preparation.select
     if select.method != "none":
-        steps.append(("select", BestColumns(select.method, select.keep, seed)))
+        kind = BestColumnsForValues if regression else BestColumns
+        steps.append(("select", kind(select.method, select.keep, seed)))
     return steps
 
 
-def _column_steps(columns: InputColumns, preparation: Preparation, seed: int) -> list[Step]:
+def _folds(seed: int, *, regression: bool) -> Any:
+    """Return the parts of the rows across which target encoding is fitted."""
+    return (KFold if regression else StratifiedKFold)(5, shuffle=True, random_state=seed)
+
+
+def _column_steps(columns: InputColumns, preparation: Preparation, folds: Any) -> list[Step]:
     numbers = _number_steps(preparation.number, complete=columns.complete)
     if columns.images:
         return [("pixels", Pixels()), *numbers]
@@ -54,7 +64,7 @@ def _column_steps(columns: InputColumns, preparation: Preparation, seed: int) ->
     if columns.numbers:
         parts.append(("number", Pipeline(numbers) if numbers else "passthrough", list(columns.numbers)))
     if columns.categories:
-        parts.append(("category", Pipeline(_category_steps(preparation.category, seed)), list(columns.categories)))
+        parts.append(("category", Pipeline(_category_steps(preparation.category, folds)), list(columns.categories)))
     parts += [(f"text_{at}", _text_step(preparation.text), name) for at, name in enumerate(columns.texts)]
     if columns.times:
         parts.append(("time", Pipeline(_time_steps(preparation)), list(columns.times)))
@@ -94,7 +104,7 @@ def _scaling(preparation: NumberPreparation) -> list[Step]:
     return [] if preparation.scale == "none" else [("scale", scalers[preparation.scale]())]
 
 
-def _category_steps(preparation: CategoryPreparation, seed: int) -> list[Step]:
+def _category_steps(preparation: CategoryPreparation, folds: Any) -> list[Step]:
     rare = preparation.min_share or None
     steps: list[Step] = []
     if preparation.impute == "missing":
@@ -105,7 +115,7 @@ def _category_steps(preparation: CategoryPreparation, seed: int) -> list[Step]:
         unknown = "infrequent_if_exist" if rare else "ignore"
         steps.append(("encode", OneHotEncoder(handle_unknown=unknown, min_frequency=rare, sparse_output=False)))
     elif preparation.encode == "target":
-        steps.append(("encode", TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=seed))))
+        steps.append(("encode", TargetEncoder(cv=folds)))
     else:
         encoder = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2, min_frequency=rare

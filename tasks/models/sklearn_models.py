@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, RegressorMixin, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
@@ -46,10 +46,10 @@ class SklearnModel:
 
     @property
     def classes(self) -> tuple[ClassLabel, ...]:
-        return class_labels(self.pipeline.classes_)
+        return () if is_regressor(self.pipeline) else class_labels(self.pipeline.classes_)
 
     def predict(self, frame: pd.DataFrame) -> Array:
-        """Return the class of each row, shape (n,)."""
+        """Return the class of each row, or a regression's value (float64), shape (n,)."""
         return self.predict_inputs(self._checked(self.columns.read(frame)))
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:
@@ -57,8 +57,10 @@ class SklearnModel:
         return self.proba_inputs(self._checked(self.columns.read(frame)))
 
     def predict_inputs(self, inputs: Inputs) -> Array:
-        """Return the class for inputs that `InputColumns.read` made."""
-        return np.asarray(self.pipeline.predict(self.columns.derive(inputs)))
+        """Return the class, or the value, for inputs that `InputColumns.read` made."""
+        answers = np.asarray(self.pipeline.predict(self.columns.derive(inputs)))
+        # Only a regression answers with floats; some with a column of them, some with short ones.
+        return answers.astype(np.float64).reshape(len(inputs)) if answers.dtype.kind == "f" else answers
 
     def proba_inputs(self, inputs: Inputs) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
@@ -125,6 +127,8 @@ class SklearnRecipe:
 
     @property
     def _asks_for_more(self) -> bool:
+        if self.spec.is_regression:
+            return False  # neither probabilities nor a threshold
         return self._candidate.calibrate != "none" or self.spec.decision.threshold != "even"
 
     def _decide(self, pipeline: Any, rows: Rows) -> Decided:
@@ -158,7 +162,9 @@ class SklearnRecipe:
 
     def unfitted(self) -> Any:
         """Return the pipeline before fitting."""
-        steps = preprocessing_steps(self.columns, self.spec.preparation_of(self.name), self.spec.seed)
+        regression = self.spec.is_regression
+        preparation = self.spec.preparation_of(self.name)
+        steps = preprocessing_steps(self.columns, preparation, self.spec.seed, regression=regression)
         return Pipeline([*steps, ("model", self._estimator())])
 
     @property
@@ -173,9 +179,9 @@ class SklearnRecipe:
         self._require_known(kind, candidate.params, "params")
         params = {**self._defaults(kind), **candidate.params}
         estimator = kind(**params)
-        if hasattr(estimator, "predict_proba"):
+        if self.spec.is_regression or hasattr(estimator, "predict_proba"):
             return estimator
-        # Every model of keepfit answers with probabilities: Platt's calibration where the estimator has none.
+        # Every classifier of keepfit answers with probabilities: Platt's calibration where the estimator has none.
         return CalibratedClassifierCV(estimator, ensemble=False)
 
     def _require_weights(self, kind: Any) -> None:
@@ -213,9 +219,18 @@ class SklearnRecipe:
                 f"{self._where}.estimator: {module} has no {name!r}.",
                 remedy=f"Did you mean {module}.{near[0]}?" if near else "",
             )
-        if not (inspect.isclass(kind) and issubclass(kind, ClassifierMixin)):
-            raise SpecError(f"{self._where}.estimator: expected a scikit-learn classifier, received {path}.")
+        wanted, word = (RegressorMixin, "regressor") if self.spec.is_regression else (ClassifierMixin, "classifier")
+        if not (inspect.isclass(kind) and issubclass(kind, wanted)):
+            raise SpecError(
+                f"{self._where}.estimator: expected a scikit-learn {word}, received {path}.",
+                remedy=self._explain_task() if inspect.isclass(kind) else "",
+            )
         return kind
+
+    def _explain_task(self) -> str:
+        column, spec = self.spec.columns[self.spec.target], self.spec
+        what = "regression" if spec.is_regression else "classification"
+        return f"This is a {what}: the target {spec.target!r} is of type {column.type}, and `task` is {spec.task or 'left out'}."
 
     def _defaults(self, kind: Any) -> dict[str, Any]:
         known = _parameters(kind)

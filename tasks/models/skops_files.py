@@ -27,13 +27,15 @@ TRUSTED = (
     "sklearn.metrics._dist_metrics.ManhattanDistance64",
     "sklearn.metrics._dist_metrics.MinkowskiDistance64",
     "sklearn.metrics._dist_metrics.ChebyshevDistance64",
-    "sklearn.model_selection._split.StratifiedKFold",  # how target encoding was fitted
+    "sklearn.model_selection._split.KFold",  # how target encoding was fitted
+    "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
     "tasks.models.cleaning.BestColumns",
+    "tasks.models.cleaning.BestColumnsForValues",
     "tasks.models.cleaning.Fences",
     "tasks.models.cleaning.Pixels",
     "tasks.models.cleaning.Ranks",

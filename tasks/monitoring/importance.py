@@ -1,5 +1,6 @@
 """How much each feature matters to a model: what its primary metric loses when the feature's values are shuffled."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tasks.contracts.project import ProjectSpec
-from tasks.metrics.answers import Answers
+from tasks.metrics.answers import Answers, Codes, Floats, Label
 from tasks.metrics.registry import find_metric, find_positive
 from tasks.models.inputs import read_target
 
@@ -21,7 +22,7 @@ def measure_importance(model: Any, rows: pd.DataFrame, spec: ProjectSpec, seed: 
     The importance of feature j is the loss of the primary metric on rows whose values of j are permuted (Breiman 2001,
     Machine Learning 45:5-32, section 10; Fisher, Rudin & Dominici 2019, JMLR 20(177), model reliance as a difference);
     a feature whose permutation gains something counts 0. Features that say the same share what they are worth. Where the
-    metric is undefined on the rows (one class alone, no row), nothing is returned: what is unknown is not unimportant.
+    metric is undefined on the rows (one class or value alone, no row), nothing is returned: what is unknown is not unimportant.
 
     Parameters
     ----------
@@ -30,21 +31,19 @@ def measure_importance(model: Any, rows: pd.DataFrame, spec: ProjectSpec, seed: 
     seed
         Of the rows that are asked, and of the permutations.
     """
-    codes = {name: code for code, name in enumerate(model.classes)}
-    classes = pd.Series(read_target(rows, spec), index=rows.index).map(codes)
-    drawn = _draw_rows(rows[classes.notna()], spec, seed)
+    reader = _Reader(model, spec)
+    drawn = _draw_rows(rows[reader.is_known(rows)], spec, seed)
     if drawn.empty:
         return {}
-    metric = find_metric(spec.evaluation.metric, len(codes))
-    truth = pd.Series(read_target(drawn, spec)).map(codes).to_numpy(np.int64)
+    k = len(model.classes)
+    metric = find_metric(spec.evaluation.metric, k)
+    truth = reader.read_truth(drawn)
     positive = find_positive(spec.evaluation.positive, list(model.classes))
     features = drawn[list(spec.features)]
     random = np.random.default_rng(seed)
 
     def value(asked: pd.DataFrame) -> float:
-        predicted = pd.Series(model.predict(asked)).map(codes).fillna(-1).to_numpy(np.int64)
-        answers = Answers("champion", spec.name, predicted, model.predict_proba(asked))
-        return metric.sign * metric.value(truth, answers, len(codes), positive)
+        return metric.sign * metric.value(truth, reader.ask(asked), k, positive)
 
     whole = value(features)
     if not np.isfinite(whole):
@@ -52,6 +51,39 @@ def measure_importance(model: Any, rows: pd.DataFrame, spec: ProjectSpec, seed: 
     losses = {name: max(0.0, whole - value(_shuffle(features, name, random))) for name in spec.features}
     total = sum(losses.values())
     return {name: loss / total if total > 0 else 0.0 for name, loss in losses.items()}
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Truth and answers as metrics read them: codes of classes, or values."""
+
+    model: Any
+    spec: ProjectSpec
+
+    @property
+    def codes(self) -> dict[Label, int]:
+        """Each class with its place; none of a regression."""
+        return {name: code for code, name in enumerate(self.model.classes)}
+
+    def is_known(self, rows: pd.DataFrame) -> "pd.Series[bool]":
+        """Return which rows are of a class that the model knows; of a regression all."""
+        target = pd.Series(read_target(rows, self.spec), index=rows.index)
+        return (target.map(self.codes) if self.codes else target).notna()
+
+    def read_truth(self, rows: pd.DataFrame) -> Codes | Floats:
+        """Return the truth of rows that are known."""
+        target = pd.Series(read_target(rows, self.spec))
+        return (
+            np.asarray(target.map(self.codes), dtype=np.int64) if self.codes else np.asarray(target, dtype=np.float64)
+        )
+
+    def ask(self, features: pd.DataFrame) -> Answers:
+        """Return the model's answers."""
+        predicted = pd.Series(self.model.predict(features))
+        if not self.codes:
+            return Answers("champion", self.spec.name, np.asarray(predicted, dtype=np.float64))
+        codes = np.asarray(predicted.map(self.codes).fillna(-1), dtype=np.int64)
+        return Answers("champion", self.spec.name, codes, self.model.predict_proba(features))
 
 
 def _draw_rows(rows: pd.DataFrame, spec: ProjectSpec, seed: int) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def measure_performance(
     spec
         The project, with `monitoring`.
     classes
-        The champion's classes, in its order.
+        The champion's classes, in its order; none of a regression.
     scored, due
         Rows that were scored, and how many of them have a label that is due by now.
     expected
@@ -65,8 +65,11 @@ def measure_performance(
         Of each matured row, where `evaluation.group` says that rows are not independent.
     """
     rules = spec.monitoring.performance if spec.monitoring else Performance()
-    known = tuple(dict.fromkeys([*classes, *sorted(set(matured["truth"].dropna().tolist()) - set(classes), key=repr)]))
-    metric = find_metric(spec.evaluation.metric, len(known) if known else 0)
+    known: tuple[Label, ...] = ()
+    if not spec.is_regression:
+        unseen = set(matured["truth"].dropna().tolist()) - set(classes)
+        known = tuple(dict.fromkeys([*classes, *sorted(unseen, key=repr)]))
+    metric = find_metric(spec.evaluation.metric, len(known))
     rows = len(matured)
     bare = PerformanceReport(
         metric=metric.name, rows=scored, due=due, matured=rows, expected=expected, fell=None, reason=""
@@ -86,7 +89,7 @@ def measure_performance(
     if np.isnan([seen.value, seen.low, seen.high]).any():
         return bare.model_copy(
             update={
-                "reason": f"{metric.name} is undefined on these {rows:,} rows: one class alone, or answers are missing."
+                "reason": f"{metric.name} is undefined on these {rows:,} rows: one class or value alone, or answers are missing."
             }
         )
     fell = _judge(metric, seen, expected, rules.margin)

@@ -51,13 +51,17 @@ def watch_features(spec: ProjectSpec) -> tuple[Watched, ...]:
 
 
 def watch_target(spec: ProjectSpec) -> tuple[Watched, ...]:
-    """Return the target; whole numbers are classes, as everywhere in a classification."""
+    """Return the target; whole numbers are classes in a classification, and numbers in a regression."""
     kind = spec.columns[spec.target].type
-    return (Watched(column=spec.target, type="category" if kind in ("integer", "text") else kind, aspect="target"),)
+    if spec.is_regression:
+        kind = "number"
+    elif kind in ("integer", "text"):
+        kind = "category"
+    return (Watched(column=spec.target, type=kind, aspect="target"),)
 
 
-def watch_predictions(columns: Sequence[str]) -> tuple[Watched, ...]:
-    """Return what is watched of a table of answers: the predicted class, and the scores.
+def watch_predictions(columns: Sequence[str], *, regression: bool = False) -> tuple[Watched, ...]:
+    """Return what is watched of a table of answers: the predicted class, and the scores; of a regression the value.
 
     Of two scores the last is enough: they add up to 1.
 
@@ -65,6 +69,8 @@ def watch_predictions(columns: Sequence[str]) -> tuple[Watched, ...]:
     ----------
     columns
         The names in the table: `prediction`, and `p_<class>` where the model gives scores.
+    regression
+        The predictions are values.
 
     Examples
     --------
@@ -74,7 +80,7 @@ def watch_predictions(columns: Sequence[str]) -> tuple[Watched, ...]:
     scores = [name for name in columns if name.startswith("p_")]
     kept = scores[-1:] if len(scores) == 2 else scores if len(scores) <= MAX_SCORES else []
     return (
-        Watched(column="prediction", type="category", aspect="prediction"),
+        Watched(column="prediction", type="number" if regression else "category", aspect="prediction"),
         *(Watched(column=name, type="number", aspect="prediction") for name in kept),
     )
 

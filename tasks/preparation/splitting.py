@@ -19,7 +19,8 @@ def split_rows(frame: pd.DataFrame, spec: ProjectSpec) -> tuple[Positions, Posit
     Raises
     ------
     InsufficientData
-        A side is empty, has one class only, or the test has a class that training never sees.
+        A side is empty, has one class only, or the test has a class that training never sees; for a regression: the target
+        is one value among the training rows.
     """
     target = frame[spec.target].to_numpy()
     if frame[spec.target].isna().any():
@@ -33,7 +34,10 @@ def split_rows(frame: pd.DataFrame, spec: ProjectSpec) -> tuple[Positions, Posit
     else:
         train, test = hold_out(target, by, spec.split, share=spec.split.test_share, seed=spec.split.seed)
     train = _keep_recent(frame, train, spec)
-    _require_classes(target[train], target[test])
+    if spec.is_regression:
+        _require_values(target[train])
+    else:
+        _require_classes(target[train], target[test])
     return train, test
 
 
@@ -44,6 +48,15 @@ def _keep_recent(frame: pd.DataFrame, train: Positions, spec: ProjectSpec) -> Po
         return train
     kept = read_age_days(frame[spec.time].iloc[train], "training_rows") < days
     return train[kept]
+
+
+def _require_values(train: np.ndarray) -> None:
+    if len(train) == 0 or (train == train[0]).all():
+        raise InsufficientData(
+            f"Expected at least two values of the target among the training rows, received {name_values(train[:1].tolist())} "
+            f"in {len(train)} rows.",
+            remedy="More rows are needed, or another split (`split.method`, `split.test_share`).",
+        )
 
 
 def _require_classes(train: np.ndarray, test: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from cronsim import CronSim, CronSimError
 from infra.suggestion import suggest
 from tasks.contracts.project import ColumnType
 from tasks.project.problems import Path, Problem, show_received
+from tasks.project.task import check_task
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ _CRON_FIELDS = ("minute 0-59", "hour 0-23", "day of month 1-31", "month 1-12", "
 
 def check_sense(data: dict[str, Any], name: str) -> list[Problem]:
     """Return what is wrong with this project.yaml beyond types; `name` is the folder's."""
-    checks = (_check_columns, _check_target, _check_names, _check_split, _check_slices, _check_schedule)
+    checks = (_check_columns, _check_target, _check_names, _check_split, _check_slices, _check_schedule, check_task)
     problems = [problem for check in checks for problem in check(data)]
     given = read_at(data, str, "name")
     if given is not None and given != name:

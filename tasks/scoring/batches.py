@@ -45,7 +45,8 @@ def predict_batch(model: Any, accepted: pd.DataFrame, spec: ProjectSpec, version
 def _no_answers(model: Any) -> pd.DataFrame:
     """Return the answers to no question: estimators differ in what they make of that."""
     kinds = {type(name) for name in model.classes}
-    kind = {frozenset({bool}): "bool", frozenset({int}): "int64"}.get(frozenset(kinds), "str")
+    known = {frozenset({bool}): "bool", frozenset({int}): "int64", frozenset(): "float64"}
+    kind = known.get(frozenset(kinds), "str")
     columns = {"prediction": pd.Series([], dtype=kind)}
     columns |= {f"p_{name}": pd.Series([], dtype="float64") for name in model.classes}
     return pd.DataFrame(columns)

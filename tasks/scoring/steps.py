@@ -32,6 +32,7 @@ def score(run: RunContext, parts: SplitRef, fit: FitReport, champion: ChampionRe
         manifest = _read_manifest(bench, champion)
         contenders = [Contender(role="candidate", label=fit.chosen.candidate, model=fit.chosen)]
         if manifest and champion.label:
+            _require_same_task(bench.spec, fit, manifest, champion.label)
             features = _find_features(bench, manifest, champion.label)
             contenders.append(Contender(role="champion", label=champion.label, model=manifest.model, features=features))
         contenders += [Contender(role="beside", label=model.candidate, model=model) for model in fit.beside]
@@ -54,6 +55,17 @@ def score(run: RunContext, parts: SplitRef, fit: FitReport, champion: ChampionRe
 
 def _read_manifest(bench: Workbench, champion: ChampionRef) -> Manifest | None:
     return Manifest.model_validate_json(bench.store.read(champion.manifest)) if champion.manifest else None
+
+
+def _require_same_task(spec: ProjectSpec, fit: FitReport, manifest: Manifest, label: str) -> None:
+    """Refuse to hold values against classes."""
+    if bool(manifest.model.classes) == bool(fit.chosen.classes):
+        return
+    now, then = ("values", "classes") if manifest.model.classes else ("classes", "values")
+    raise SpecError(
+        f"{spec.name}: answers with {now} now, and the champion {label} with {then}: they cannot be held against each other.",
+        remedy="What is predicted makes a project: give the other target or `task` a project of its own.",
+    )
 
 
 def _find_features(bench: Workbench, manifest: Manifest, label: str) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class FitResult:
     selection: tuple[CandidateScore, ...]
     class_prior: dict[str, float]
     """Share of each class among the training rows; what the dummy answers."""
+    centre: float | None
+    """What the dummy of a regression answers."""
     hardware: Hardware
     libraries: dict[str, str]
     seconds: float
@@ -95,6 +97,7 @@ def fit_project(
         beside=tuple(beside),
         selection=tuple(selection),
         class_prior=class_shares(frame, spec),
+        centre=find_centre(frame, spec),
         hardware=describe_hardware(spec, chosen.model, len(frame), gpu.name),
         libraries=library_versions(
             networks=any(one.model.backend == "keras" for one in fitted), tuned=bool(tuned.candidates)
@@ -125,9 +128,23 @@ def _select_and_fit(
 
 
 def class_shares(frame: pd.DataFrame, spec: ProjectSpec) -> dict[str, float]:
-    """Return the share of each class, by its name, in sorted order."""
+    """Return the share of each class, by its name, in sorted order; none of a regression."""
+    if spec.is_regression:
+        return {}
     classes, counts = np.unique(read_target(frame, spec), return_counts=True)
     return {str(name): float(count) / len(frame) for name, count in zip(classes.tolist(), counts, strict=True)}
+
+
+def find_centre(frame: pd.DataFrame, spec: ProjectSpec) -> float | None:
+    """Return the value that is best for all rows alike: the median of the target where mae decides, else its mean.
+
+    The median has the least mean absolute error of all constants, the mean the least mean squared error (Gneiting 2011,
+    J. Am. Stat. Assoc. 106:746-762, section 1). None for a classification.
+    """
+    if not spec.is_regression:
+        return None
+    target = read_target(frame, spec)
+    return float(np.median(target) if spec.evaluation.metric == "mae" else target.mean())
 
 
 def library_versions(*, networks: bool, tuned: bool = False) -> dict[str, str]:

@@ -65,7 +65,10 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
 def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress) -> "Comparison":
     """Return what candidates, and trials of their parameters, are judged by. Parameters and errors as above."""
     rows = Rows.read(frame, spec)
-    classes, truth = np.unique(rows.target, return_inverse=True)
+    if spec.is_regression:
+        classes, truth = np.array([]), rows.target
+    else:
+        classes, truth = np.unique(rows.target, return_inverse=True)
     ruler = _Ruler(
         find_metric(spec.evaluation.metric, len(classes)),
         classes,
@@ -83,9 +86,9 @@ def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
         found = cross_validate(
             rows.target, rows.by, spec.split, folds=selection.folds, repeats=selection.repeats, seed=spec.seed
         )
-    classes = len(np.unique(rows.target))
+    classes = 0 if spec.is_regression else len(np.unique(rows.target))
     for fit, _ in found:
-        if len(np.unique(rows.target[fit])) < classes:
+        if classes and len(np.unique(rows.target[fit])) < classes:
             raise InsufficientData(
                 f"{spec.name}: expected all {classes} classes in what each fold fits on; one of {len(found)} lacks one.",
                 remedy="More rows are needed, or fewer folds (`selection.folds`).",
@@ -95,7 +98,7 @@ def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
 
 @dataclass(frozen=True)
 class _Ruler:
-    """The metric, and the classes that it is measured over."""
+    """The metric, and the classes that it is measured over; none of a regression."""
 
     metric: Metric
     classes: Array
@@ -103,6 +106,8 @@ class _Ruler:
 
     def ask(self, name: str, model: "SklearnModel | KerasModel", inputs: Inputs) -> Answers:
         """Return the model's answers: labels alone where the metric needs no more."""
+        if len(self.classes) == 0:
+            return Answers("candidate", name, model.predict_inputs(inputs))
         if self.metric.uses == "labels":
             return Answers("candidate", name, np.searchsorted(self.classes, model.predict_inputs(inputs)))
         shares = model.proba_inputs(inputs)
@@ -121,7 +126,7 @@ class _Ruler:
             )
         raise InsufficientData(
             f"evaluation.metric: {self.metric.name} is undefined on one fold of {len(truth)} rows.",
-            remedy="A class is missing from it: more rows are needed, fewer folds (`selection.folds`), or another metric.",
+            remedy="A class is missing from it, or all values are one: more rows are needed, fewer folds (`selection.folds`), or another metric.",
         )
 
     def bootstrap_error(self, truth: Codes, answers: Answers) -> float:

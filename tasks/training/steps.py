@@ -43,6 +43,7 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
             tuned=result.tuned.candidates,
             studies=_store_studies(bench, result),
             class_prior=result.class_prior,
+            centre=result.centre,
             history=_store_history(bench, result),
             seed=bench.spec.seed,
             libraries=result.libraries,

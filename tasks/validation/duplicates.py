@@ -31,7 +31,8 @@ def find_duplicates(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
         found.append(
             f"{repeated} of {len(frame)} rows repeat an earlier row exactly; on both sides of a split they leak."
         )
-    contradicting = _count_contradictions(features, frame[spec.target])
+    # Values scatter about what the features say of them; classes that do cannot all be answered rightly.
+    contradicting = 0 if spec.is_regression else _count_contradictions(features, frame[spec.target])
     if contradicting:
         found.append(
             f"{contradicting} of {len(frame)} rows have the same features as another row with another "
@@ -63,7 +64,7 @@ def is_constant(column: pd.Series) -> bool:
 
 def find_rare_classes(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
     """Return a sentence on classes of the target with fewer than five rows; numbers have no classes."""
-    if spec.columns[spec.target].type in ("number", "datetime", "text"):
+    if spec.is_regression or spec.columns[spec.target].type in ("number", "datetime", "text"):
         return []
     counts = frame[spec.target].value_counts()
     if spec.columns[spec.target].type == "integer" and len(counts) > len(frame) // RARE_CLASS_ROWS:

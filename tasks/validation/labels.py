@@ -20,7 +20,7 @@ SHOWN_ROWS = 5
 class CheckedLabels:
     """Labels that can be kept. rows in = rows of `labels` + `without_truth` + `repeated`.
 
-    `labels` has the columns `row_id` (text, each once, sorted) and `truth` (the class in the target's own type).
+    `labels` has the columns `row_id` (text, each once, sorted) and `truth` (the class in the target's own type, or the value).
     """
 
     labels: pd.DataFrame
@@ -60,7 +60,7 @@ def check_labels(raw_labels: pd.DataFrame, spec: ProjectSpec) -> CheckedLabels:
         if rule.column == spec.target and rule.breaks is not None and not rule.reason.endswith(": missing"):
             _refuse(rows, rule.breaks() & given, spec.target, rule.expected, spec)
     kept = settle_types(pd.DataFrame({ROW_ID: name_rows(ids.values), spec.target: truth.values})[given])
-    labels = pd.DataFrame({ROW_ID: kept[ROW_ID], TRUTH: _as_classes(kept, spec)}, index=kept.index)
+    labels = pd.DataFrame({ROW_ID: kept[ROW_ID], TRUTH: _as_answered(kept, spec)}, index=kept.index)
     once = labels.drop_duplicates()
     _refuse_contradictions(once, spec)
     return CheckedLabels(
@@ -123,7 +123,10 @@ def _name_places(places: list[int]) -> str:
     return f"row{'s' if len(places) > 1 else ''} {shown}" + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def _as_classes(kept: pd.DataFrame, spec: ProjectSpec) -> "pd.Series[Any]":
-    """Return the classes as models answer them, in a type that can also be missing."""
+def _as_answered(kept: pd.DataFrame, spec: ProjectSpec) -> "pd.Series[Any]":
+    """Return the classes, or the values, as models answer them, in a type that can also be missing."""
+    target = read_target(kept, spec)
+    if spec.is_regression:
+        return pd.Series(target, index=kept.index)
     dtype: Any = {"boolean": "boolean", "integer": "Int64"}.get(spec.columns[spec.target].type, "str")
-    return pd.Series(read_target(kept, spec), index=kept.index).astype(dtype)
+    return pd.Series(target, index=kept.index).astype(dtype)

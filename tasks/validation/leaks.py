@@ -44,7 +44,7 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> Leaks:
     Classes: a number leaks when every pair of classes is parted with an area under the ROC curve of at least 0.995 in
     either direction (see `least_pairwise_auc`), a category when the most frequent class of each value, counted on every
     second row, is right for at least 99.5 % of the other rows of each class. Missing values are a value of their own.
-    Numbers as target: an absolute rank correlation (Spearman 1904) of at least 0.995. Text is not judged, a row that
+    Numbers as target (a regression): an absolute rank correlation (Spearman 1904) of at least 0.995. Text is not judged, a row that
     repeats another one counts once, and a column of which a person says `known: before` is passed over. For what towers
     see `find_towering`.
 
@@ -61,7 +61,8 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> Leaks:
     target = rows[spec.target]
     classes, _ = pd.factorize(target, sort=True)
     counts = np.bincount(classes) if len(classes) else np.zeros(0, dtype=int)
-    if spec.columns[spec.target].type in ("number", "integer") and len(counts) > MAX_CLASSES:
+    is_number = spec.columns[spec.target].type in ("number", "integer")
+    if spec.is_regression or (is_number and len(counts) > MAX_CLASSES):
         names = [name for name in spec.features_of("number", "integer") if spec.columns[name].known != "before"]
         return Leaks([found for name in names if (found := _judge_numeric_target(rows[name], target))], [])
     if not 2 <= len(counts) <= MAX_CLASSES or counts.min() < MIN_CLASS_ROWS:

@@ -68,10 +68,14 @@ def add_hidden(keras: Any, tensor: Any, spec: Hidden) -> Any:
 
 
 def add_answer(keras: Any, tensor: Any, shape: NetworkShape, spec: Penalised) -> Any:
-    """Return the answer: a probability for two classes, one for each of more, a plain number where there are none."""
+    """Return the answer: a probability for two classes, one for each of more, a number in the target's units where there are none.
+
+    The weights of a number work on a target of mean 0 and deviation 1, whatever its units are.
+    """
     activation = {0: "linear", 2: "sigmoid"}.get(shape.classes, "softmax")
     units = 1 if shape.classes in (0, 2) else shape.classes
-    return keras.layers.Dense(units, activation=activation, kernel_regularizer=penalty(keras, spec))(tensor)
+    answer = keras.layers.Dense(units, activation=activation, kernel_regularizer=penalty(keras, spec))(tensor)
+    return answer if shape.classes else keras.layers.Rescaling(shape.spread, shape.centre)(answer)
 
 
 def read_words(keras: Any, shape: NetworkShape, spec: Words, *, mask: bool = False) -> tuple[Any, Any]:

@@ -10,8 +10,12 @@ class NetworkShape:
     inputs: int
     """Width of a row after preprocessing."""
     classes: int
-    """0: the answer is a number."""
+    """0: a regression, whose network has one linear output and a loss of values (mse, mae, huber)."""
     vocabulary: int
     """Size of the table of word numbers (`prepare.text.vocabulary`)."""
     image: tuple[int, ...] = ()
     """Height, width and channels of a picture, whose pixels are whole numbers from 0 to 255; empty: the rows are flat."""
+    centre: float = 0.0
+    """Mean of a regression's training target; 0 of classes."""
+    spread: float = 1.0
+    """Its standard deviation. A last layer `keras.layers.Rescaling(shape.spread, shape.centre)` answers in the target's units."""

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import SpecError
+from tasks.contracts.metrics import OF_CLASSES, OF_VALUES
 from tasks.metrics.answers import Answers
 from tasks.metrics.registry import METRICS, find_metric, find_positive
 
@@ -174,3 +175,9 @@ def test_the_positive_class_is_found_by_the_name_it_has_among_the_classes(wanted
 def test_a_positive_class_that_is_none_of_the_classes_is_refused(wanted, classes):
     with pytest.raises(SpecError, match=r"evaluation.positive: expected one of .*, received"):
         find_positive(wanted, classes)
+
+
+def test_the_names_that_are_known_before_numpy_is_are_those_that_there_are():
+    of_values = tuple(metric.name for metric in METRICS.values() if metric.uses == "values")
+    of_classes = tuple(metric.name for metric in METRICS.values() if metric.uses != "values")
+    assert (of_classes, of_values) == (OF_CLASSES, OF_VALUES)
