@@ -141,16 +141,36 @@ class Transformer(_WordArchitecture):
         return self
 
 
+class Augment(Contract):
+    """Pictures changed anew in each step of training, the answer staying the same: rows that watch, and predictions, never are.
+
+    What is made black by a change stays black. Shares are of the picture's height and width.
+    """
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field(
+        "none",
+        description="Mirror half of them; only where a mirrored picture has the same answer (a shoe, not a letter).",
+    )
+    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="Move by up to this share to any side.")
+    rotate: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="Turn by up to so many degrees either way.")
+    zoom: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0, description="Enlarge (cropping the edges) or make smaller by up to this share."
+    )
+
+
 class Cnn2d(_Architecture):
     """Filters over parts of an image, in blocks that halve it."""
 
     name: Literal["cnn2d"] = Field(
-        description="Convolutions over images (LeCun et al. 1998): a row's numbers are its pixels, row of the image by row of "
-        "the image, all channels of a pixel together."
+        description="Convolutions over images (LeCun et al. 1998), of a column of type image. Or of numbers that are pixels: row "
+        "of the image by row of the image, all channels of a pixel together; then `height` and `width` say how many."
     )
-    height: Positive = Field(description="Pixels from top to bottom.")
-    width: Positive = Field(description="Pixels from left to right.")
-    channels: Positive = Field(1, description="Numbers a pixel: 1 for grey, 3 for colours.")
+    height: Positive | None = Field(None, description="Pixels from top to bottom, where the columns are the pixels.")
+    width: Positive | None = Field(None, description="Pixels from left to right, where the columns are the pixels.")
+    channels: Positive = Field(
+        1, description="Numbers a pixel, where the columns are the pixels: 1 for grey, 3 for colours."
+    )
+    augment: Augment = Field(Augment(), description="More pictures from those there are, in training only.")
     filters: Annotated[Units, Field(min_length=1)] = Field(
         [32, 64], description="Filters of each block; each block halves height and width."
     )
@@ -161,10 +181,17 @@ class Cnn2d(_Architecture):
 
     @model_validator(mode="after")
     def _something_is_left(self) -> Self:
-        least = 2 ** len(self.filters)
-        if min(self.height, self.width) < least:
-            raise ValueError(f"{len(self.filters)} blocks halve an image to nothing below {least} by {least} pixels")
+        if (self.height is None) != (self.width is None):
+            raise ValueError("expected both height and width, or neither")
+        if self.height and self.width:
+            self.require_pixels(self.height, self.width)
         return self
+
+    def require_pixels(self, height: int, width: int) -> None:
+        """Raise ValueError where the blocks leave nothing of an image of this size."""
+        least = 2 ** len(self.filters)
+        if min(height, width) < least:
+            raise ValueError(f"{len(self.filters)} blocks halve an image to nothing below {least} by {least} pixels")
 
 
 Architecture = Annotated[

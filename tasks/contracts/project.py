@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 from tasks.contracts.export import Export
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Balance, Calibrate, Decision
-from tasks.contracts.networks import Network
+from tasks.contracts.networks import Cnn2d, Network
 from tasks.contracts.preparation import Preparation
 from tasks.contracts.study import Study
 from tasks.contracts.tuning import ParameterName, Space, Tuning, check_search, check_tuning
@@ -355,6 +355,10 @@ class ProjectSpec(Contract):
             raise ValueError(
                 f"{images[0]}: a model that sees a picture sees nothing else; mark the other columns `feature: false`"
             )
+        if images and any(self.preparation_of(name).steps for name in self.candidates):
+            raise ValueError(
+                f"prepare.steps: own steps add columns of numbers, and beside the picture {images[0]} there are none"
+            )
         if not self.features:
             raise ValueError("no feature is left: every column is the target, an id or marked `feature: false`")
         self._require_inputs()
@@ -385,11 +389,24 @@ class ProjectSpec(Contract):
                     f"candidates.{name}: {architecture.name} reads the words of one text: expected one feature, of type "
                     "text, and `prepare: {text: {encode: tokens}}`"
                 )
+            if isinstance(architecture, Cnn2d):
+                self._require_pixels(name, architecture)
             if architecture and architecture.reads == "numbers" and texts:
                 raise ValueError(
                     f"candidates.{name}: {architecture.name} takes word numbers for amounts: `encode: tfidf`, or an "
                     "architecture that reads words"
                 )
+
+    def _require_pixels(self, name: str, architecture: Cnn2d) -> None:
+        sizes = [column.size for column in self.features.values() if column.size]
+        if not sizes and architecture.height is None:
+            raise ValueError(f"candidates.{name}: cnn2d reads a column of type image; or give `height` and `width`")
+        if sizes and architecture.height is not None:
+            raise ValueError(
+                f"candidates.{name}: height and width are those of the image: `size` of the column says them"
+            )
+        for size in sizes:
+            architecture.require_pixels(size.height, size.width)
 
     def _require_new_names(self) -> None:
         preparations = {"prepare": self.prepare} | {

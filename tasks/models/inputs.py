@@ -132,17 +132,24 @@ class InputColumns:
         def of(*types: str) -> tuple[str, ...]:
             return tuple(name for name, kind in step.adds.items() if kind in types)
 
-        return cls(of("number", "boolean"), of("category"), of("text"), of("datetime"), not of("number"), of("boolean"))
+        return cls(
+            numbers=of("number", "boolean"),
+            categories=of("category"),
+            texts=of("text"),
+            times=of("datetime"),
+            complete=not of("number"),
+            truths=of("boolean"),
+        )
 
     def _with(self, other: "InputColumns") -> "InputColumns":
         """Return these columns and the others behind those of their kind, without steps."""
         return InputColumns(
-            (*self.numbers, *other.numbers),
-            (*self.categories, *other.categories),
-            (*self.texts, *other.texts),
-            (*self.times, *other.times),
-            self.complete and other.complete,
-            (*self.truths, *other.truths),
+            numbers=(*self.numbers, *other.numbers),
+            categories=(*self.categories, *other.categories),
+            texts=(*self.texts, *other.texts),
+            times=(*self.times, *other.times),
+            complete=self.complete and other.complete,
+            truths=(*self.truths, *other.truths),
         )
 
     def _as_frame(self, inputs: Inputs) -> pd.DataFrame:

@@ -9,6 +9,9 @@ EMBEDDING = "words"
 """Name of the layer that holds the words' vectors."""
 
 
+LIGHTEST = 255
+
+
 class Penalised(Protocol):
     """Parameters of an architecture whose weights are held small and whose outputs are left out at random."""
 
@@ -76,6 +79,12 @@ def add_answer(keras: Any, tensor: Any, shape: NetworkShape, spec: Penalised) ->
     units = 1 if shape.classes in (0, 2) else shape.classes
     answer = keras.layers.Dense(units, activation=activation, kernel_regularizer=penalty(keras, spec))(tensor)
     return answer if shape.classes else keras.layers.Rescaling(shape.spread, shape.centre)(answer)
+
+
+def read_picture(keras: Any, shape: NetworkShape) -> tuple[Any, Any]:
+    """Return the input of a picture, shape (rows, height, width, channels), and its pixels from 0 to 1."""
+    inputs = keras.Input(shape.image)
+    return inputs, keras.layers.Rescaling(1 / LIGHTEST)(inputs)
 
 
 def read_words(keras: Any, shape: NetworkShape, spec: Words, *, mask: bool = False) -> tuple[Any, Any]:

@@ -74,12 +74,14 @@ def test_an_architecture_has_an_output_for_each_of_several_classes(name):
 
 
 PLAIN = {"dropout": 0.0, "l1": 0.0, "l2": 0.0}
+AS_IT_IS = {"augment": {}}
 FAST = {"epochs": 30, "batch_size": 10, "optimizer": {"learning_rate": 0.02}}
 
 
 @pytest.mark.parametrize("name", ["dense", "cnn2d", "average_embedding", "cnn1d", "transformer"])
 def test_an_architecture_learns_what_its_rows_show(name):
     parameters = {**PLAIN, **({"word_dropout": 0.0} if name in SEQUENCES else {})}
+    parameters |= AS_IT_IS if name == "cnn2d" else {}
     frame = rows_for(name)
     assert np.mean(fit(name, frame, FAST, **{**parameters, **FEW.get(name, {})}).predict(frame) == frame["y"]) > 0.9
 
@@ -101,10 +103,15 @@ def _shape(inputs=LENGTH, classes=2, vocabulary=12):
     return NetworkShape(inputs, classes, vocabulary)
 
 
-def test_for_a_number_a_network_answers_one_without_bound():
-    network = _network("dense", _shape(8, classes=0), **PLAIN)
-    assert network.output_shape == (None, 1)
-    assert network.layers[-1].activation.__name__ == "linear"
+def test_for_a_number_a_network_answers_one_without_bound_in_the_units_of_the_target():
+    from tasks.models.networks.shape import NetworkShape
+
+    rows = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    plain = _network("dense", NetworkShape(8, 0, 0), **PLAIN)
+    scaled = _network("dense", NetworkShape(8, 0, 0, centre=50.0, spread=10.0), **PLAIN)
+    assert plain.output_shape == (None, 1)
+    assert plain.layers[-2].activation.__name__ == "linear"
+    assert np.allclose(scaled(rows), 50 + 10 * np.asarray(plain(rows)), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["simple_rnn", "lstm", "gru"])

@@ -16,15 +16,26 @@ from tests.tasks.models.examples import no_functions
 from tests.tasks.models.networks import load
 from tests.tasks.pictures import picture_rows, picture_spec
 
-NETWORK = {"small": {"network": {"build": "networks:convolution", "epochs": 8, "batch_size": 16}}}
+FAST = {"epochs": 8, "batch_size": 16, "optimizer": {"learning_rate": 0.01}}
+NETWORKS = {
+    "small": {"network": {"build": "networks:convolution", "epochs": 8, "batch_size": 16}},
+    "cnn2d": {"network": {"architecture": {"name": "cnn2d", "filters": [4], "units": []}, **FAST}},
+    "dense": {"network": {"architecture": {"name": "dense", "units": [8]}, **FAST}},
+    "augmented": {
+        "network": {
+            "architecture": {"name": "cnn2d", "filters": [4], "units": [], "augment": {"shift": 0.1, "rotate": 5}},
+            **FAST,
+        }
+    },
+}
 KINDS = [
     "nearest",
-    pytest.param("small", marks=[pytest.mark.slow, pytest.mark.xdist_group("networks")]),
+    *(pytest.param(name, marks=[pytest.mark.slow, pytest.mark.xdist_group("networks")]) for name in NETWORKS),
 ]
 
 
 def fit(kind: str, rows: pd.DataFrame | None = None) -> FittedModel:
-    spec = picture_spec(NETWORK if kind == "small" else None)
+    spec = picture_spec({kind: NETWORKS[kind]} if kind in NETWORKS else None)
     given = load if kind == "small" else no_functions
     return fit_candidate(kind, spec, picture_rows() if rows is None else rows, load=given)
 
@@ -61,3 +72,40 @@ def test_beside_a_picture_a_model_sees_nothing_else() -> None:
     columns = picture_spec().model_dump()["columns"]
     with pytest.raises(ValidationError, match="picture: a model that sees a picture sees nothing else"):
         picture_spec(columns={**columns, "n": {"type": "integer"}})
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("networks")
+@pytest.mark.parametrize(
+    ("change", "moved"),
+    [
+        pytest.param({"flip": "horizontal"}, [0, 1], id="flip"),
+        pytest.param({"shift": 0.4}, [], id="shift"),
+        pytest.param({"rotate": 90}, [], id="rotate"),
+        pytest.param({"zoom": 0.5}, [], id="zoom"),
+    ],
+)
+def test_a_change_is_made_in_training_alone_and_each_step_anew(change: dict[str, object], moved: list[int]) -> None:
+    from tasks.contracts.networks import Augment
+    from tasks.models.networks.images import list_changes
+    from tasks.models.tensorflow_runtime import start_keras
+
+    keras = start_keras(2)
+    [layer] = list_changes(keras, Augment.model_validate(change))
+    picture = np.zeros((16, 8, 8, 1), np.float32)
+    picture[:, 2:5, :2] = 1.0
+    assert np.array_equal(layer(picture, training=False), picture)
+    first, second = (np.asarray(layer(picture, training=True)) for _ in range(2))
+    assert not np.array_equal(first, picture)
+    assert not np.array_equal(first, second)
+    if moved:
+        kinds = {each.tobytes() for each in first}
+        assert kinds == {picture[0].tobytes(), picture[0][:, ::-1].tobytes()}, "mirrored or as it was, nothing else"
+
+
+def test_a_picture_says_its_size_itself() -> None:
+    given = {"cnn2d": {"network": {"architecture": {"name": "cnn2d", "height": 12, "width": 12}}}}
+    with pytest.raises(ValidationError, match="`size` of the column says them"):
+        picture_spec(given)
+    with pytest.raises(ValidationError, match="below 16 by 16 pixels"):
+        picture_spec({"cnn2d": {"network": {"architecture": {"name": "cnn2d", "filters": [2, 2, 2, 2]}}}})
