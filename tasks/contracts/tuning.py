@@ -118,7 +118,13 @@ class Tuning(Contract):
     )
     seed: int | None = Field(None, description="Seed of what is drawn; left out: the project's `seed`.")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="Processes on this machine that work on the trials; the trials and the model stay the same."
+        1,
+        description="How many processes work on the trials, the run's own among them; the trials and the model stay the same.",
+    )
+    workers_on: Literal["machine", "pool"] = Field(
+        "machine",
+        description="Where the others are. machine: beside the run; pool: on workers of cpu-pool that are free (deployment fit/cpu), "
+        "for a run that a worker started; one that somebody typed works alone.",
     )
 
 

@@ -1,6 +1,7 @@
 """A project whose candidates have the values that a search gave them."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
@@ -58,7 +59,7 @@ def give_first_values(spec: ProjectSpec) -> ProjectSpec:
     """Return the project with the first choice, or the lowest value, of each space: to try whether it can be fitted at all."""
     for name, candidate in spec.candidates.items():
         if candidate.search:
-            values = {
+            values: dict[str, Any] = {
                 key: space.low if space.choices is None else space.choices[0] for key, space in candidate.search.items()
             }
             spec = give_values(spec, name, values)

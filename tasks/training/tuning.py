@@ -106,7 +106,7 @@ def _open(study: Study, registry: Registry) -> None:
         candidate=study.candidate,
         settings={
             "search": {name: space.model_dump(mode="json") for name, space in study.search.items()},
-            "tuning": study.spec.tuning.model_dump(mode="json", exclude={"workers"}),
+            "tuning": study.spec.tuning.model_dump(mode="json", exclude={"workers", "workers_on"}),
             "metric": study.metric,
         },
         actor=actor_name(),

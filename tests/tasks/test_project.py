@@ -82,6 +82,7 @@ FULL: dict[str, Any] = {
     "decision": {"threshold": "even", "metric": None, "costs": None},
     "tuning": {
         "method": "random", "trials": 7, "pruning": "none", "batch": 2, "folds": None, "seed": 5, "workers": 2,
+        "workers_on": "pool",
     },
     "selection": {
         "method": "holdout", "folds": 3, "repeats": 2, "holdout_share": 0.3, "rule": "best", "also_test": ["net"],
