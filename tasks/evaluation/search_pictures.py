@@ -55,10 +55,14 @@ def draw_search(study: StudyReport, sentence: str = "") -> bytes:
             word = {"complete": "trial", "pruned": "ended early (mean so far)"}[state]
             places = [one.number + 1 for one in shown]
             axes.plot(places, [one.value for one in shown], marker, color=colour, markersize=5, label=word)
-    failed = [one.number + 1 for one in study.trials if one.state == "failed"]
-    if failed:
-        bottom = axes.get_ylim()[0]
-        axes.plot(failed, [bottom] * len(failed), "x", color=RED, label="could not be fitted", clip_on=False)
+    bottom = axes.get_ylim()[0]
+    for state, marker, colour, word in (
+        ("failed", "x", RED, "could not be fitted"),
+        ("pruned", "1", ORANGE, "ended at an epoch"),
+    ):
+        blank = [one.number + 1 for one in study.trials if one.state == state and one.value is None]
+        if blank:
+            axes.plot(blank, [bottom] * len(blank), marker, color=colour, label=word, clip_on=False)
     axes.step(*best_so_far(study), where="post", color=GREY, linewidth=1.5, label="best so far")
     axes.set(xlabel="trial", ylabel=f"{study.metric} ({study.direction} is better)")
     axes.grid(alpha=0.3)

@@ -118,6 +118,7 @@ def read_records(rows: Sequence[TrialRow]) -> list[TrialRecord]:
             params=row.params,
             state=row.state,
             scores=row.scores,
+            curve=row.curve,
             value=row.value,
             error=row.error,
         )

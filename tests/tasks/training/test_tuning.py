@@ -373,6 +373,26 @@ def test_a_networks_own_parameters_its_epochs_and_its_batches_are_searched_by_th
     assert layer.units == tuned.params["hidden"]
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("networks")
+def test_a_network_that_learns_worse_than_usual_is_ended_at_an_epoch(registry: Registry, monkeypatch: Any) -> None:
+    """Grid: five that learn, then one that unlearns, in a batch of its own."""
+    rates = [0.05, 0.1, 0.2, 0.4, 0.8, 0.0001]
+    network = {"build": "networks:dense", "epochs": 4, "validation_share": 0.25, "refit": False}
+    spec = spec_of(
+        {"net": {"network": network, "search": {"learning_rate": {"choices": rates}}}},
+        selection={"method": "holdout"},
+        tuning={"method": "grid", "pruning": "median", "batch": 5},
+    )
+    result = fit_project(spec, number_rows(120), load, lambda *_: None, TrialDesk(registry, "code"))
+    trials = result.tuned.studies[0].trials
+    assert [one.state for one in trials] == ["complete"] * 5 + ["pruned"]
+    assert [len(one.curve) for one in trials[:5]] == [4] * 5
+    assert 1 <= len(trials[5].curve) < 4
+    assert (trials[5].value, trials[5].scores) == (None, ())
+    assert result.tuned.candidates[0].pruned == 1
+
+
 def test_the_first_values_of_each_space_are_tried_before_a_run() -> None:
     first = give_first_values(spec_of())
     assert first.candidates["knn"].params == {"weights": "distance", "n_neighbors": 1}
