@@ -161,7 +161,7 @@ class TunedCandidate(Contract):
     )
 
 
-class StudyReport(Contract):
+class SearchReport(Contract):
     """All trials of a study, for the pictures."""
 
     candidate: str
