@@ -132,7 +132,7 @@ def _place(folder: Path, trials: int) -> Iterator[Workspace]:
     """A home of its own, as this process and its workers find it: by the environment."""
     project = folder / "projects" / "cancer"
     project.mkdir(parents=True)
-    (project / "project.yaml").write_text(yaml.safe_dump(describe(trials)))
+    (project / "project.yaml").write_text(yaml.safe_dump(describe(trials), sort_keys=False))
     os.environ |= {"KEEPFIT_HOME": str(folder / "home"), "KEEPFIT_PROJECTS": str(folder / "projects")}
     for cached in (load_settings, open_workspace):
         cached.cache_clear()
