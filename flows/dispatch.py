@@ -33,7 +33,7 @@ from infra.registry.records import Fencing
 from infra.workspace import open_workspace
 from tasks.contracts.data import SplitRef
 from tasks.contracts.models import FitReport
-from tasks.contracts.project import Compute
+from tasks.contracts.project import Compute, ProjectSpec
 from tasks.contracts.runs import RunContext
 from tasks.policies import POLICIES, key_of_call
 from tasks.training.steps import train
@@ -49,8 +49,10 @@ LOOK_AT_LEASE_S = 30.0
 ON_THE_CPU = "let the project train on the CPU: compute.fallback: cpu"
 
 
-def train_where_asked(run: RunContext, parts: SplitRef, compute: Compute) -> FitReport:
+def train_where_asked(run: RunContext, parts: SplitRef, spec: ProjectSpec) -> FitReport:
     """Return the outcome of training: here, or for `compute.device: gpu` in a deployed run on the GPU pool.
+
+    Where it is here and the project asks for it, workers of the CPU pool help with the trials of a search.
 
     A run that somebody typed (`keepfit run`) trains where it was typed: nothing says that a pool sees its store.
 
@@ -65,12 +67,38 @@ def train_where_asked(run: RunContext, parts: SplitRef, compute: Compute) -> Fit
     KeepfitError
         Whatever the child failed with.
     """
-    if compute.device == "gpu" and own_deployment.id:
+    if spec.compute.device == "gpu" and own_deployment.id:
         key = key_of_call(train, run, parts)
         if not _is_trained(key):
-            _train_on_pool(run, parts, key, compute)
+            _train_on_pool(run, parts, key, spec.compute)
             _require_result(run, key)
-    return train(run, parts)
+        return train(run, parts)
+    with _helped_by_pool(run, parts, spec):
+        return train(run, parts)
+
+
+@contextmanager
+def _helped_by_pool(run: RunContext, parts: SplitRef, spec: ProjectSpec) -> Iterator[None]:
+    """Let free workers of the CPU pool make trials while the body trains; without them it only takes longer."""
+    searched = any(candidate.search for candidate in spec.candidates.values())
+    wanted = spec.tuning.workers - 1 if searched and spec.tuning.workers_on == "pool" and own_deployment.id else 0
+    key = key_of_call(train, run, parts)
+    if not wanted or _is_trained(key):
+        yield
+        return
+    with get_client(sync_client=True) as client:
+        children: list[FlowRun] = []
+        try:
+            target = _find_deployment(client, "fit/cpu", run.project)
+            for place in range(1, wanted + 1):
+                children.append(_start(target, run, parts, key, f"trials-{place}", trials_only=True))
+        except (NoWorker, httpx.HTTPError, PrefectException) as error:
+            logger.warning("the trials are made without help: %s", error)
+        try:
+            yield
+        finally:
+            for child in children:
+                cancel(client, child.id, "The run that it was to help needs it no more.")
 
 
 def _is_trained(key: str) -> bool:
@@ -131,8 +159,10 @@ def _find_deployment(client: SyncPrefectClient, name: str, project: str) -> Depl
         ) from None
 
 
-def _start(target: DeploymentResponse, run: RunContext, parts: SplitRef, key: str, attempt: int) -> FlowRun:
-    parameters = {"run": run.model_dump(mode="json"), "parts": parts.model_dump(mode="json"), "key": key}
+def _start(
+    target: DeploymentResponse, run: RunContext, parts: SplitRef, key: str, attempt: int | str, **more: bool
+) -> FlowRun:
+    parameters = {"run": run.model_dump(mode="json"), "parts": parts.model_dump(mode="json"), "key": key, **more}
     started = run_deployment(
         target.id,
         parameters=parameters,

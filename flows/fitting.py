@@ -20,7 +20,7 @@ from tasks.contracts.data import SplitRef
 from tasks.contracts.runs import RunContext
 from tasks.policies import key_of_call
 from tasks.project import load_project
-from tasks.training.steps import train
+from tasks.training.steps import assist, train
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def name_fit() -> str:
 
 
 @flow(name="fit", flow_run_name=name_fit, persist_result=False, validate_parameters=True)
-def fit(run: RunContext, parts: SplitRef, key: str) -> State[Any]:
+def fit(run: RunContext, parts: SplitRef, key: str, trials_only: bool = False) -> State[Any]:
     """Train the candidates of a run; the run itself goes on once this has ended.
 
     Started by the retraining flow, never by hand. A failure ends in a state that has the error's own name.
@@ -44,10 +44,15 @@ def fit(run: RunContext, parts: SplitRef, key: str) -> State[Any]:
         Training and test rows.
     key
         The waiting run's key of this training: another checkout or lock would give another one.
+    trials_only
+        Help with the trials of the run, which trains by itself (`tuning.workers_on: pool`).
     """
     try:
         _require_same_code(run, parts, key)
         with showing_training(run.project):
+            if trials_only:
+                assist(run, parts)
+                return Completed(message="All trials have ended.")
             report = train(run, parts)
     except KeepfitError as error:
         logger.error("%s", error)  # noqa: TRY400  one message for people; Prefect has logged the step's traceback

@@ -128,7 +128,7 @@ def _retrain(run: OpenRun, *, dry_run: bool) -> RunOutcome:
     with standing_by(wanted=snapshot.is_new):  # of known rows the ledger mostly knows the answers too
         validation = _validate(context, snapshot)
         parts = split(context, validation)
-        fit = train_where_asked(context, parts, run.project.spec.compute)
+        fit = train_where_asked(context, parts, run.project.spec)
         return _judge_and_release(run, snapshot, validation, parts, fit, dry_run=dry_run)
 
 

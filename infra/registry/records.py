@@ -233,13 +233,17 @@ class StudyRow(Record):
 
 
 class TrialRow(Record):
-    """One trial of a study. While it is running `value` is None; `claims` counts how often somebody set about it."""
+    """One trial of a study. While it is running `value` is None; `claims` counts how often somebody set about it.
+
+    `scores` has a figure for each part of the rows that was judged, `curve` one for each epoch, where there are epochs.
+    """
 
     study: Digest
     number: int
     params: Json
     state: TrialState
     scores: tuple[float, ...]
+    curve: tuple[float, ...]
     value: float | None
     error: str
     claims: int

@@ -309,6 +309,7 @@ trial = Table(
     Column("params", CanonicalJson, nullable=False),
     Column("state", String, nullable=False),
     Column("scores", CanonicalJson, nullable=False),
+    Column("curve", CanonicalJson, nullable=False),
     Column("value", Double),
     Column("error", Text, nullable=False),
     # Whoever claimed it last: only that claim can finish it.

@@ -44,6 +44,7 @@ class TrialResult(NamedTuple):
     value: float | None
     error: str
     seconds: float
+    curve: Sequence[float] = ()
 
 
 def open_study(tx: Transaction, *, key: str, project: str, candidate: str, settings: Json, actor: str) -> StudyRow:
@@ -105,7 +106,7 @@ def _holding(request: ClaimRequest, now: datetime) -> dict[str, Any]:
 
 
 def _insert(tx: Transaction, proposal: Proposal, request: ClaimRequest, now: datetime) -> bool:
-    blank = {"state": "running", "scores": [], "error": "", "claims": 1}
+    blank = {"state": "running", "scores": [], "curve": [], "error": "", "claims": 1}
     return tx.insert_new(trial, study=request.study, **proposal._asdict(), **blank, **_holding(request, now))
 
 
@@ -128,7 +129,7 @@ def renew_claim(tx: Transaction, claim: TrialClaim, lease_s: float) -> None:
 def finish_trial(tx: Transaction, claim: TrialClaim, result: TrialResult) -> None:
     """Keep how the trial ended, once. Raises LeaseLost when another claim has it, or had."""
     now = tx.read_clock()
-    values = {**result._asdict(), "scores": list(result.scores), "finished_at": now}
+    values = {**result._asdict(), "scores": list(result.scores), "curve": list(result.curve), "finished_at": now}
     if tx.execute(update(trial).where(_held(claim)).values(values)).rowcount == 1:
         found = find_study(tx, claim.study)
         subject = f"{claim.study}/{claim.number}"

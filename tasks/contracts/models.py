@@ -83,7 +83,7 @@ class FitReport(Contract):
         (), description="The values that were found for candidates with `search`; all models here are fitted with them."
     )
     studies: ArtifactRef | None = Field(
-        None, description="All trials as JSON (a list of StudyReport), where there were any."
+        None, description="All trials as JSON (a list of SearchReport), where there were any."
     )
     class_prior: dict[str, float] = Field(
         description="Share of each class among the training rows: the dummy baseline. Empty for a regression."

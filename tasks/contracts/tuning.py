@@ -105,8 +105,8 @@ class Tuning(Contract):
     )
     pruning: Literal["none", "median"] = Field(
         "none",
-        description="median: a trial whose mean so far is worse than the median of the earlier ones ends at that fold; saves "
-        "time where folds agree.",
+        description="median: a trial that is worse than the median of the earlier ones ends at that fold, by its mean so far, or "
+        "at that epoch of a network that watches rows of its own, by its lowest loss on them so far.",
     )
     batch: Positive = Field(
         4,
@@ -118,7 +118,13 @@ class Tuning(Contract):
     )
     seed: int | None = Field(None, description="Seed of what is drawn; left out: the project's `seed`.")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="Processes on this machine that work on the trials; the trials and the model stay the same."
+        1,
+        description="How many processes work on the trials, the run's own among them; the trials and the model stay the same.",
+    )
+    workers_on: Literal["machine", "pool"] = Field(
+        "machine",
+        description="Where the others are. machine: beside the run; pool: on workers of cpu-pool that are free (deployment fit/cpu), "
+        "for a run that a worker started; one that somebody typed works alone.",
     )
 
 
@@ -129,7 +135,10 @@ class TrialRecord(Contract):
     params: Params
     state: TrialState
     scores: tuple[float, ...] = Field(description="The metric on each fold, in order; fewer of a pruned trial.")
-    value: float | None = Field(description="Their mean; None of a failed trial.")
+    curve: tuple[float, ...] = Field(
+        (), description="Loss on the rows that watch after each epoch of a network, where any do."
+    )
+    value: float | None = Field(description="Their mean; None where none was judged.")
     error: str = Field("", description="Why it failed.")
 
 
@@ -152,7 +161,7 @@ class TunedCandidate(Contract):
     )
 
 
-class StudyReport(Contract):
+class SearchReport(Contract):
     """All trials of a study, for the pictures."""
 
     candidate: str
@@ -196,7 +205,7 @@ def check_search(kind: type[BaseModel], candidate: Any, prepare: BaseModel) -> N
             raise ValueError(f"search: {name!r} stands in params too: it either has a value or is searched")
         if "." in name and name not in paths:
             raise ValueError(f"search: {name!r} is no key of this candidate.{suggest(name, paths)}")
-        for value in _ends_of(space) if "." in name else ():
+        for value in _ends_of(space) if "." in name else _ends_of(space)[:1]:
             try:
                 kind.model_validate(place_values(plain, {name: value}))
             except ValidationError as error:
@@ -225,8 +234,19 @@ def check_tuning(tuning: Tuning, candidates: Mapping[str, Any], *, holdout: bool
     for name, candidate in candidates.items():
         if tuning.method == "grid":
             _require_finite(candidate.search, f"candidates.{name}.search")
-    if holdout and (tuning.folds or tuning.pruning != "none"):
-        raise ValueError("tuning: folds and pruning need folds, and selection.method is holdout")
+        if holdout and tuning.pruning != "none" and candidate.search and not _tells_epochs(candidate.network):
+            raise ValueError(
+                f"tuning.pruning: candidates.{name} has neither folds (selection.method is holdout) nor epochs to be ended "
+                "at: a network tells its loss with a `validation_share` and `refit: false` or early stopping"
+            )
+    if holdout and tuning.folds:
+        raise ValueError("tuning.folds: there are none, selection.method is holdout")
+
+
+def _tells_epochs(network: BaseModel | None) -> bool:
+    """Whether each training of the network tells its loss on rows apart: one that is only looked at is left out of trials."""
+    said = network.model_dump() if network is not None else {}
+    return bool(said.get("validation_share")) and (not said.get("refit") or bool(said.get("early_stopping")))
 
 
 def _require_finite(search: Mapping[str, Space], where: str) -> None:

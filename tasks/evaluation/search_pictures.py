@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from tasks.contracts.tuning import Space, StudyReport, TrialRecord, TunedCandidate
+from tasks.contracts.tuning import SearchReport, Space, TrialRecord, TunedCandidate
 from tasks.evaluation.canvas import BLUE, GREY, ORANGE, RED, as_png, make_figure
 from tasks.metrics.answers import Floats
 
@@ -22,12 +22,12 @@ MOST_LABELS = 8
 """More choices than this are not all written at their axis."""
 
 
-def read_studies(stored: bytes) -> list[StudyReport]:
+def read_studies(stored: bytes) -> list[SearchReport]:
     """Return the studies of a fit, as training stored them."""
-    return [StudyReport.model_validate(one) for one in json.loads(stored)]
+    return [SearchReport.model_validate(one) for one in json.loads(stored)]
 
 
-def draw_studies(studies: Iterable[StudyReport], tuned: Iterable[TunedCandidate]) -> dict[str, bytes]:
+def draw_studies(studies: Iterable[SearchReport], tuned: Iterable[TunedCandidate]) -> dict[str, bytes]:
     """Return the pictures of each study, PNG bytes by title.
 
     Parameters
@@ -46,7 +46,7 @@ def draw_studies(studies: Iterable[StudyReport], tuned: Iterable[TunedCandidate]
     return pictures
 
 
-def draw_search(study: StudyReport, sentence: str = "") -> bytes:
+def draw_search(study: SearchReport, sentence: str = "") -> bytes:
     """Return the figure of each trial in turn, with the best so far."""
     figure, axes = make_figure(6.4, 4.0)
     for state, marker, colour in (("complete", "o", BLUE), ("pruned", "v", ORANGE)):
@@ -55,10 +55,14 @@ def draw_search(study: StudyReport, sentence: str = "") -> bytes:
             word = {"complete": "trial", "pruned": "ended early (mean so far)"}[state]
             places = [one.number + 1 for one in shown]
             axes.plot(places, [one.value for one in shown], marker, color=colour, markersize=5, label=word)
-    failed = [one.number + 1 for one in study.trials if one.state == "failed"]
-    if failed:
-        bottom = axes.get_ylim()[0]
-        axes.plot(failed, [bottom] * len(failed), "x", color=RED, label="could not be fitted", clip_on=False)
+    bottom = axes.get_ylim()[0]
+    for state, marker, colour, word in (
+        ("failed", "x", RED, "could not be fitted"),
+        ("pruned", "1", ORANGE, "ended at an epoch"),
+    ):
+        blank = [one.number + 1 for one in study.trials if one.state == state and one.value is None]
+        if blank:
+            axes.plot(blank, [bottom] * len(blank), marker, color=colour, label=word, clip_on=False)
     axes.step(*best_so_far(study), where="post", color=GREY, linewidth=1.5, label="best so far")
     axes.set(xlabel="trial", ylabel=f"{study.metric} ({study.direction} is better)")
     axes.grid(alpha=0.3)
@@ -66,7 +70,7 @@ def draw_search(study: StudyReport, sentence: str = "") -> bytes:
     return _finish(figure, f"{study.candidate}: {len(study.trials)} trials", sentence)
 
 
-def best_so_far(study: StudyReport) -> tuple[list[int], list[float]]:
+def best_so_far(study: SearchReport) -> tuple[list[int], list[float]]:
     """Return the trials, counted from 1, and the best complete figure up to each; from the first complete one on."""
     better = max if study.direction == "higher" else min
     places: list[int] = []
@@ -82,7 +86,7 @@ def best_so_far(study: StudyReport) -> tuple[list[int], list[float]]:
     return places, values
 
 
-def draw_coordinates(study: StudyReport, sentence: str = "") -> bytes:
+def draw_coordinates(study: SearchReport, sentence: str = "") -> bytes:
     """Return parallel coordinates: a line a trial through its values, the darker the better, the best one on top."""
     figure, axes = make_figure(max(5.0, 1.6 * (len(study.search) + 1)), 4.2)
     complete = [one for one in study.trials if one.state == "complete" and one.value is not None]
@@ -103,7 +107,7 @@ def draw_coordinates(study: StudyReport, sentence: str = "") -> bytes:
     )
 
 
-def draw_importance(study: StudyReport, sentence: str = "") -> bytes:
+def draw_importance(study: SearchReport, sentence: str = "") -> bytes:
     """Return the share of each parameter in what they change of the figure, as bars."""
     names, shares = list(study.importance), list(study.importance.values())
     figure, axes = make_figure(6.4, 1.6 + 0.4 * len(names))
@@ -134,7 +138,7 @@ def place_of(space: Space, value: Any) -> float:
     return float((value - low) / (high - low))
 
 
-def _path(study: StudyReport, trial: TrialRecord, scores: Floats) -> list[float]:
+def _path(study: SearchReport, trial: TrialRecord, scores: Floats) -> list[float]:
     places = [place_of(space, trial.params[name]) for name, space in study.search.items()]
     spread = float(np.ptp(scores))
     return [*places, (float(trial.value or 0) - float(scores.min())) / spread if spread else 0.5]

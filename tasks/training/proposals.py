@@ -88,6 +88,7 @@ def rebuild_study(search: Search, trials: Sequence[TrialRecord], sampler: "BaseS
     }
     for trial in trials:
         so_far = {at: float(np.mean(trial.scores[: at + 1])) for at in range(len(trial.scores))}
+        so_far = so_far or {at: -min(trial.curve[: at + 1]) for at in range(len(trial.curve))}
         seen = optuna.trial.create_trial(
             state=states[trial.state],
             value=trial.value if trial.state == "complete" else None,
@@ -114,6 +115,22 @@ def is_hopeless(scores: Sequence[float], earlier: Sequence[TrialRecord]) -> bool
     """
     usual = [float(np.mean(one.scores[: len(scores)])) for one in earlier if one.state == "complete"]
     return len(usual) >= PRUNING_AFTER and float(np.mean(scores)) < float(np.median(usual))
+
+
+def is_hopeless_epoch(curve: Sequence[float], earlier: Sequence[TrialRecord]) -> bool:
+    """Return whether a training ends here: its lowest loss so far is higher than the median of the earlier ones' by then.
+
+    The same rule, with the best so far as they have it; earlier ones that had fewer epochs say nothing.
+
+    Parameters
+    ----------
+    curve
+        Loss after each epoch on rows that are not fitted on.
+    """
+    usual = [
+        min(one.curve[: len(curve)]) for one in earlier if one.state == "complete" and len(one.curve) >= len(curve)
+    ]
+    return len(usual) >= PRUNING_AFTER and min(curve) > float(np.median(usual))
 
 
 def list_values(space: Space) -> list[Any]:

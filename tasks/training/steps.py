@@ -85,10 +85,24 @@ def _open_desk(bench: Workbench, parts: SplitRef) -> "TrialDesk":
 
     def helped(study: "Study") -> AbstractContextManager[object]:
         request = Request(run=bench.run, rows=parts.train, candidate=study.candidate, study=study.key)
-        return local_workers(request, bench.spec.tuning.workers - 1)
+        tuning = bench.spec.tuning
+        return local_workers(request, tuning.workers - 1 if tuning.workers_on == "machine" else 0)
 
-    made_by = f"{source_digest(POLICIES['train'].stage)} {bench.run.code}"
-    return TrialDesk(bench.registry, made_by, helped)
+    return TrialDesk(bench.registry, _name_code(bench), helped)
+
+
+def _name_code(bench: Workbench) -> str:
+    """Return what makes the trials: keepfit's own code with its lock, and the project's."""
+    return f"{source_digest(POLICIES['train'].stage)} {bench.run.code}"
+
+
+def assist(run: RunContext, parts: SplitRef) -> None:
+    """Work on the trials of this training until all have ended, for a run that trains at the same time elsewhere."""
+    from tasks.training.tuning import TrialDesk, tune_candidates
+
+    with opened(run) as bench:
+        desk = TrialDesk(bench.registry, _name_code(bench))
+        tune_candidates(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress, desk)
 
 
 def tell_progress(what: str, done: int, of: int, metrics: Mapping[str, float]) -> None:

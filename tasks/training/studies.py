@@ -15,7 +15,7 @@ APART = {"description", "source", "validation", "gate", "release", "monitoring",
 """Sections that no trial reads."""
 APART_BELOW = {
     "selection": {"rule", "also_test"},
-    "tuning": {"workers"},
+    "tuning": {"workers", "workers_on"},
     "evaluation": {"also", "bootstrap_draws", "group", "seed"},
 }
 
@@ -118,6 +118,7 @@ def read_records(rows: Sequence[TrialRow]) -> list[TrialRecord]:
             params=row.params,
             state=row.state,
             scores=row.scores,
+            curve=row.curve,
             value=row.value,
             error=row.error,
         )

@@ -7,7 +7,7 @@ study, so it does not matter who makes it, nor how often somebody dies over it.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,7 @@ from infra.registry.tuning import CLAIM_S
 from infra.worker import describe_worker
 from tasks.contracts.tuning import Params, TrialRecord
 from tasks.models.searched import give_values
-from tasks.training.proposals import is_hopeless, propose
+from tasks.training.proposals import is_hopeless, is_hopeless_epoch, propose
 from tasks.training.selection import Comparison
 from tasks.training.studies import Study, read_records
 
@@ -112,14 +112,15 @@ def _make(
 def _repeat(params: Params, earlier: Sequence[TrialRecord]) -> TrialResult | None:
     """Return how an earlier trial with the very same values did: it would do the same again."""
     twin = next((one for one in earlier if one.params == params), None)
-    return None if twin is None else TrialResult(twin.state, twin.scores, twin.value, twin.error, 0.0)
+    return None if twin is None else TrialResult(twin.state, twin.scores, twin.value, twin.error, 0.0, twin.curve)
 
 
 def _judge(study: Study, comparison: Comparison, params: Params, earlier: Sequence[TrialRecord]) -> TrialResult:
     """Return how these values do on the folds."""
-    tried = replace(comparison, spec=give_values(study.spec, study.candidate, params))
     rivals = study.turned(earlier) if study.spec.tuning.pruning == "median" else []
     scores: list[float] = []
+    epochs = _Epochs(rivals)
+    tried = replace(comparison, spec=give_values(study.spec, study.candidate, params), progress=epochs)
     try:
         with closing(tried.judge_folds(study.candidate)) as folds:
             for _, _, score in folds:
@@ -127,9 +128,29 @@ def _judge(study: Study, comparison: Comparison, params: Params, earlier: Sequen
                 turned = [study.sign * one for one in scores]
                 if len(scores) < len(tried.folds) and is_hopeless(turned, rivals):
                     return TrialResult("pruned", scores, float(np.mean(scores)), "", 0.0)
+    except _HopelessEpoch:
+        return TrialResult("pruned", scores, None, "", 0.0, epochs.curve)
     except TrainingFailed as failure:
-        return TrialResult("failed", scores, None, failure.message, 0.0)
-    return TrialResult("complete", scores, float(np.mean(scores)), "", 0.0)
+        return TrialResult("failed", scores, None, failure.message, 0.0, epochs.curve)
+    return TrialResult("complete", scores, float(np.mean(scores)), "", 0.0, epochs.curve)
+
+
+class _HopelessEpoch(Exception):
+    """Ends the training of a network from inside."""
+
+
+class _Epochs:
+    """Listens to the epochs of a network, keeps its loss on the rows that watch, and ends what is hopeless."""
+
+    def __init__(self, rivals: Sequence[TrialRecord]) -> None:
+        self.curve: list[float] = []
+        self._rivals = rivals
+
+    def __call__(self, what: str, _done: int, _of: int, figures: Mapping[str, float]) -> None:
+        if what.endswith(", epoch") and "val_loss" in figures:
+            self.curve.append(figures["val_loss"])
+            if is_hopeless_epoch(self.curve, self._rivals):
+                raise _HopelessEpoch
 
 
 @contextmanager

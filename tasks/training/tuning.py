@@ -13,7 +13,7 @@ from infra.errors import TrainingFailed, UsageError
 from infra.frames import digest_frame
 from infra.registry.registry import Registry
 from tasks.contracts.project import ProjectSpec
-from tasks.contracts.tuning import StudyReport, TrialRecord, TunedCandidate
+from tasks.contracts.tuning import SearchReport, TrialRecord, TunedCandidate
 from tasks.models.model import Load
 from tasks.models.searched import give_tuned, require_known_parameters
 from tasks.training.reasons import explain_study, weigh_parameters
@@ -42,7 +42,7 @@ class Tuned:
 
     spec: ProjectSpec
     candidates: tuple[TunedCandidate, ...] = ()
-    studies: tuple[StudyReport, ...] = ()
+    studies: tuple[SearchReport, ...] = ()
 
 
 def tune_candidates(
@@ -81,7 +81,7 @@ def tune_candidates(
 
 def _tune(
     study: Study, comparison: Comparison, progress: Progress, desk: TrialDesk
-) -> tuple[TunedCandidate, StudyReport]:
+) -> tuple[TunedCandidate, SearchReport]:
     _open(study, desk.registry)
     known = len(desk.registry.trials(study.key))
     if known:
@@ -106,7 +106,7 @@ def _open(study: Study, registry: Registry) -> None:
         candidate=study.candidate,
         settings={
             "search": {name: space.model_dump(mode="json") for name, space in study.search.items()},
-            "tuning": study.spec.tuning.model_dump(mode="json", exclude={"workers"}),
+            "tuning": study.spec.tuning.model_dump(mode="json", exclude={"workers", "workers_on"}),
             "metric": study.metric,
         },
         actor=actor_name(),
@@ -121,7 +121,7 @@ def _tell(study: Study, progress: Progress, records: Sequence[TrialRecord]) -> N
     progress(f"tuning: {study.candidate}", len(records), study.trials, figures)
 
 
-def _conclude(study: Study, records: Sequence[TrialRecord], best: TrialRecord) -> tuple[TunedCandidate, StudyReport]:
+def _conclude(study: Study, records: Sequence[TrialRecord], best: TrialRecord) -> tuple[TunedCandidate, SearchReport]:
     importance = weigh_parameters(study, records)
     ranked = sorted(
         (one for one in records if one.value is not None and one.state == "complete"),
@@ -141,7 +141,7 @@ def _conclude(study: Study, records: Sequence[TrialRecord], best: TrialRecord) -
         best=tuple(ranked[:SHOWN_TRIALS]),
         reasons=explain_study(study, records, best, importance),
     )
-    report = StudyReport(
+    report = SearchReport(
         candidate=study.candidate,
         metric=study.metric,
         direction="higher" if study.sign > 0 else "lower",

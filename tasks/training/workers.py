@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,34 +31,47 @@ class Request(Contract):
     study: Digest
 
 
+class LocalWorker:
+    """A process that works on a study until that is finished."""
+
+    def __init__(self, request: Request) -> None:
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "tasks.training.workers",
+        ]  # -P: a `tasks` in the current folder is not ours
+        # A file, not a pipe: nobody reads it before the end, and a full pipe would stop the worker in a trial.
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  closed in `end`
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log, text=True)
+        if self.process.stdin is not None:
+            self.process.stdin.write(request.model_dump_json() + "\n")
+            self.process.stdin.flush()  # and left open: its end says that this process is gone
+
+    def end(self) -> None:
+        """Stop it; where it had ended by itself without having finished, log why."""
+        code = self.process.poll()
+        if code is None:  # it waits for a batch, or works on what somebody else has finished meanwhile
+            self.process.kill()
+        self.process.communicate()
+        if code:
+            self._log.seek(0)
+            last = self._log.read().strip().splitlines()[-1:] or [f"exit {code}"]
+            logger.warning("a worker on the trials ended early, the others did its part: %s", last[0])
+        self._log.close()
+
+
 @contextmanager
-def local_workers(request: Request, count: int) -> Iterator["list[subprocess.Popen[str]]"]:
+def local_workers(request: Request, count: int) -> Iterator[list[LocalWorker]]:
     """Have so many more processes work on the study while the body does; they are gone when it ends."""
-    processes = [_start(request) for _ in range(count)]
+    workers: list[LocalWorker] = []
     try:
-        yield processes
+        for _ in range(count):
+            workers.append(LocalWorker(request))
+        yield workers
     finally:
-        for process in processes:
-            _end(process)
-
-
-def _start(request: Request) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-P", "-m", "tasks.training.workers"]  # -P: a `tasks` in the current folder is not ours
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if process.stdin is not None:
-        process.stdin.write(request.model_dump_json() + "\n")
-        process.stdin.flush()  # and left open: its end says that this process is gone
-    return process
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    done = process.poll()
-    if done is None:  # it waits for a batch, or works on what somebody else has finished meanwhile
-        process.kill()
-    _, said = process.communicate()
-    if done:
-        last = said.strip().splitlines()[-1:] or [f"exit {done}"]
-        logger.warning("a worker on the trials ended early, the others did its part: %s", last[0])
+        for worker in workers:
+            worker.end()
 
 
 def work(request: Request) -> None:

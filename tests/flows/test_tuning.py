@@ -6,11 +6,17 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from flows.fitting import fit
 from infra.registry.registry import open_registry
+from infra.settings import load_settings
+from infra.workspace import open_workspace
 from tests.flows.conftest import ROOT, Place, Zygote
+from tests.flows.desk import open_desk
+from tests.flows.workers import Shop
 
 pytestmark = pytest.mark.engine
 
@@ -109,6 +115,52 @@ def test_the_version_says_which_values_were_found_and_why(tuned: Place, tmp_path
     assert "How knn was tuned" in text
     pictures = tuned.answer("show", "penguins@1")["manifest"]["evaluation"]["pictures"]
     assert {"Tuning of knn: history", "Tuning of knn: values"} <= set(pictures)
+
+
+def test_workers_of_the_pool_are_asked_for_help_make_the_same_trials_and_are_let_go(
+    tuned: Place,
+    make_place: Callable[[], Place],
+    prefect_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place, shop = make_place(), Shop(prefect_url, tmp_path, {})
+    spec = Path(place.environment["KEEPFIT_PROJECTS"]) / "penguins" / "project.yaml"
+    alone = spec.read_text()
+    shop.deploy("cpu", "tuning-pool")  # and no worker: the run must come to its end by itself
+    try:
+        spec.write_text(alone.replace("{trials: 5, ", "{trials: 5, workers: 3, workers_on: pool, "))
+        code, said = place.keepfit("run", "penguins", PREFECT__RUNTIME__DEPLOYMENT__ID=str(uuid4()))
+        assert code == 0, said
+        children = shop.children("cpu")
+        assert [(child.state_name, child.parameters["trials_only"]) for child in children] == [("Cancelled", True)] * 2
+        made = trials_of(place)
+        assert [one[1:] for one in made] == [one[1:] for one in trials_of(tuned)]
+        with open_registry(place.database) as registry:
+            registry._database.write(lambda tx: tx.connection.exec_driver_sql("DELETE FROM trial"))
+        help_out(place, prefect_url, children[0].parameters, monkeypatch)
+        with open_registry(place.database) as registry:
+            again = registry.trials(made[0][0])
+        assert [(row.study, row.number, row.params, row.state, row.scores, row.value) for row in again] == made
+    finally:
+        spec.write_text(alone)
+        shop.withdraw("tuning-pool")
+
+
+def help_out(place: Place, url: str, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what a worker of the pool does with such a run."""
+    for name, value in {"KEEPFIT_HOME": str(place.home), **place.environment}.items():
+        monkeypatch.setenv(name, value)
+    for cached in (load_settings, open_workspace):
+        cached.cache_clear()
+    try:
+        with open_desk(url) as desk:
+            done = desk.run(fit, desk.submit("fit/cpu", **parameters))
+        assert (done.name, done.message) == ("Completed", "All trials have ended.")
+    finally:
+        open_workspace().registry.close()
+        for cached in (load_settings, open_workspace):
+            cached.cache_clear()
 
 
 def test_training_again_gives_the_same_tuned_model(tuned: Place) -> None:

@@ -87,6 +87,7 @@ FULL: dict[str, Any] = {
     "decision": {"threshold": "even", "metric": None, "costs": None},
     "tuning": {
         "method": "random", "trials": 7, "pruning": "none", "batch": 2, "folds": None, "seed": 5, "workers": 2,
+        "workers_on": "pool",
     },
     "selection": {
         "method": "holdout", "folds": 3, "repeats": 2, "holdout_share": 0.3, "rule": "best", "also_test": ["net"],
@@ -388,7 +389,8 @@ SENSE = [
     (("candidates", "net", "search"), {"rate": {"choices": [1, 1]}}, "candidates.net.search.rate", "1 stands there twice"),
     (("candidates", "net", "search"), {"rate": {"choices": [1], "low": 1}}, "candidates.net.search.rate", "do not stand with `choices`"),
     (("tuning", "method"), "tpee", "tuning.method", r"one of grid, random, tpe; .* Did you mean 'tpe'"),
-    (("tuning", "pruning"), "median", "the file", "folds and pruning need folds"),
+    (("tuning", "pruning"), "median", "the file", "candidates.dummy has neither folds .* nor epochs to be ended at"),
+    (("tuning", "folds"), 3, "the file", "there are none, selection.method is holdout"),
     (("candidates", "net", "estimator"), "sklearn.x.Y", "candidates.net", "exactly one of estimator, network"),
     (("candidates", "dummy", "estimator"), "os.system", "candidates.dummy.estimator", "of a scikit-learn class"),
     (("candidates", "Bad Name"), {}, "candidates.Bad Name", "expected a name: a lower-case letter"),

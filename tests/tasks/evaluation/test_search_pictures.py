@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.contracts.tuning import Space, StudyReport, TrialRecord, TunedCandidate
+from tasks.contracts.tuning import SearchReport, Space, TrialRecord, TunedCandidate
 from tasks.evaluation.search_pictures import best_so_far, draw_coordinates, draw_studies, place_of, read_studies
 
 SEARCH = {
@@ -22,10 +22,10 @@ def trial(number: int, value: float | None, state: Any = "complete") -> TrialRec
     return TrialRecord(number=number, params=params, state=state, scores=(), value=value)
 
 
-def study(trials: list[TrialRecord], direction: Any = "higher", **changes: Any) -> StudyReport:
+def study(trials: list[TrialRecord], direction: Any = "higher", **changes: Any) -> SearchReport:
     best = next(one.number for one in trials if one.state == "complete")
     values = {"candidate": "tree", "metric": "accuracy", "search": SEARCH, "importance": {"depth": 0.8, "rate": 0.2}}
-    return StudyReport(**{**values, "direction": direction, "trials": tuple(trials), "best": best, **changes})
+    return SearchReport(**{**values, "direction": direction, "trials": tuple(trials), "best": best, **changes})
 
 
 MIXED = [trial(0, None, "failed"), trial(1, 0.5), trial(2, 0.9, "pruned"), trial(3, 0.7), trial(4, 0.6)]

@@ -13,6 +13,7 @@ from tasks.training.proposals import (
     batch_size,
     count_trials,
     is_hopeless,
+    is_hopeless_epoch,
     list_values,
     propose,
     rebuild_study,
@@ -144,6 +145,18 @@ EARLIER = records([{}] * 5, lambda at: (0.5 + at / 10, 0.5))
 )
 def test_a_trial_ends_when_its_mean_is_worse_than_the_median_at_its_fold(scores: Any, ends: bool) -> None:
     assert is_hopeless(scores, EARLIER) == ends
+
+
+CURVES = [one.model_copy(update={"curve": (1.0, 0.5 + at / 10, 0.4)[: 2 + at % 2]}) for at, one in enumerate(EARLIER)]
+
+
+@pytest.mark.parametrize(
+    ("curve", "ends"),
+    [((1.1,), True), ((1.0,), False), ((1.0, 0.71), True), ((1.0, 0.7), False), ((0.6, 9.0), False), ((9.0, 9.0, 9.0), False)],
+    ids=["worse", "the median", "worse by then", "the median by then", "was better before", "nobody went so far"],
+)  # fmt: skip
+def test_a_training_ends_when_its_lowest_loss_is_higher_than_the_median_by_that_epoch(curve: Any, ends: bool) -> None:
+    assert is_hopeless_epoch(curve, CURVES) == ends
 
 
 def test_nothing_is_usual_before_a_few_trials_are_complete() -> None:

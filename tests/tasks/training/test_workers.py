@@ -20,11 +20,10 @@ from infra.settings import load_settings
 from infra.workspace import Workspace, open_workspace
 from tasks.contracts.runs import RunContext
 from tasks.project import load_project
-from tasks.training import workers
 from tasks.training.selection import open_comparison
 from tasks.training.studies import Study, name_study
 from tasks.training.trials import work_on
-from tasks.training.workers import Request, local_workers
+from tasks.training.workers import LocalWorker, Request, local_workers
 from tests.infra.registry.crew import Crew
 from tests.tasks.models.examples import no_functions
 from tests.tasks.training.test_tuning import CANDIDATES, rows, spec_of
@@ -141,14 +140,14 @@ def test_a_worker_ends_when_whoever_started_it_is_gone(workspace: Workspace, tmp
     # All trials of the first batch are in this process's hands: the worker has to wait.
     held = [workspace.registry.claim_trial(study.key, [Proposal(at, {})], lease_s=3_600) for at in range(4)]
     assert None not in held
-    process = workers._start(request)
+    worker = LocalWorker(request)
     time.sleep(0.5)
-    assert process.poll() is None
-    assert process.stdin is not None
-    process.stdin.close()  # what the system does when a process is killed
-    assert process.wait(timeout=120) == 1
-    if process.stderr is not None:
-        process.stderr.close()
+    assert worker.process.poll() is None
+    assert worker.process.stdin is not None
+    worker.process.stdin.close()  # what the system does when a process is killed
+    assert worker.process.wait(timeout=120) == 1
+    worker.process.stdin = None
+    worker.end()
 
 
 def test_a_worker_that_cannot_work_says_why_and_the_others_do_its_part(
@@ -157,8 +156,8 @@ def test_a_worker_that_cannot_work_says_why_and_the_others_do_its_part(
     request, _ = make_request(workspace, tmp_path)
     (workspace.settings.projects / "plain" / "data.py").write_text("changed = True\n")
     with local_workers(request, 1) as started:
-        (process,) = started
-        wait_until(lambda: process.poll() is not None)
+        (worker,) = started
+        wait_until(lambda: worker.process.poll() is not None)
     assert "ended early" in caplog.text
     assert "that this run began with" in caplog.text
     shutil.rmtree(workspace.settings.projects)

@@ -29,6 +29,7 @@ def upgrade() -> None:
         text("params"),
         name("state"),
         text("scores"),
+        text("curve"),
         sa.Column("value", sa.Double()),
         text("error"),
         name("token"),
