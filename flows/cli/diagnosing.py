@@ -60,7 +60,7 @@ def print_study(report: StudyReport) -> None:
     )
     for diagnosis in report.diagnoses:
         _print_diagnosis(diagnosis)
-    columns = ("candidate", f"{report.metric} on others", "on its own rows", f"to {report.best}", "interval", "p", "")
+    columns = ("candidate", report.metric, "own rows", f"to {report.best}", "interval", "p", "told apart")
     console.print(rows_table(columns, [_row(one) for one in report.diagnoses]))
     console.print(
         f"  Scores ± corrected standard error; the dummy has {report.dummy:.4f}; differences matter from {report.matters:.2g} on. "
@@ -85,22 +85,13 @@ def _print_diagnosis(diagnosis: Diagnosis) -> None:
 
 
 def _row(diagnosis: Diagnosis) -> tuple[str, ...]:
-    score = f"{diagnosis.mean:.4f} ± {diagnosis.error:.4f}"
+    score, own = f"{diagnosis.mean:.3f} ± {diagnosis.error:.3f}", f"{diagnosis.training_mean:.3f}"
     seen = diagnosis.difference
     if seen is None:
-        return (diagnosis.candidate, score, f"{diagnosis.training_mean:.4f}", "", "", "", "")
-    between = f"[{seen.low:+.4f}, {seen.high:+.4f}]"
-    told = "told apart" if seen.told_apart else "not told apart"
-    p_value = f"{seen.p_value:.2g}"
-    return (
-        diagnosis.candidate,
-        score,
-        f"{diagnosis.training_mean:.4f}",
-        f"{seen.difference:+.4f}",
-        between,
-        p_value,
-        told,
-    )
+        return (diagnosis.candidate, score, own, "", "", "", "")
+    difference, between = f"{seen.difference:+.3f}", f"[{seen.low:+.3f}, {seen.high:+.3f}]"
+    told = "yes" if seen.told_apart else "no"
+    return (diagnosis.candidate, score, own, difference, between, f"{seen.p_value:.2g}", told)
 
 
 def _further(report: StudyReport) -> list[tuple[str, str]]:

@@ -35,8 +35,10 @@ class Scored(NamedTuple):
 class Tally:
     """Counts the fits of a study and tells each."""
 
-    def __init__(self, progress: Progress, of: int) -> None:
-        self._progress, self.of, self._done = progress, of, 0
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._done = progress, 0
+        self.of = 0
+        """How many there will be at most."""
 
     def tell(self, what: str, **figures: float) -> None:
         """Tell of one more fit."""
