@@ -193,7 +193,7 @@ def _diagnose(
 
 def _tell_parts(spec: ProjectSpec, judge: Judge) -> str:
     how = {
-        "random": "at random, the classes' shares kept",
+        "random": "at random" + (", the classes' shares kept" if len(judge.ruler.classes) else ""),
         "ordered": f"by {spec.split.column}, each judged on what comes after it",
         "grouped": f"by whole groups of {spec.split.column}",
     }[spec.split.method]
