@@ -14,7 +14,7 @@ from infra.settings import load_settings
 from infra.suggestion import suggest
 from infra.workspace import open_workspace
 from tasks.contracts.project import ProjectSpec
-from tasks.contracts.study_report import Diagnosis, StudyReport
+from tasks.contracts.study_report import CandidateStudy, Diagnosis
 from tasks.project import load_project
 
 STYLES = {"as good as these data allow": "green", "over-fitted": "red", "under-fitted": "red"}
@@ -35,7 +35,7 @@ def study_project(project: str, candidates: Sequence[str], as_of: datetime | Non
 
         server.wait()
         with naming_silent_server():
-            report = StudyReport.model_validate(study(project=project, candidates=tuple(candidates), as_of=as_of))
+            report = CandidateStudy.model_validate(study(project=project, candidates=tuple(candidates), as_of=as_of))
     if as_json:
         print(report.model_dump_json(indent=2))
     else:
@@ -52,7 +52,7 @@ def require_candidates(spec: ProjectSpec, wanted: Sequence[str]) -> None:
             )
 
 
-def print_study(report: StudyReport) -> None:
+def print_study(report: CandidateStudy) -> None:
     """Print the diagnosis of each candidate, the table of all, and what was seen besides."""
     console.print()
     console.print(
@@ -94,7 +94,7 @@ def _row(diagnosis: Diagnosis) -> tuple[str, ...]:
     return (diagnosis.candidate, score, own, difference, between, f"{seen.p_value:.2g}", told)
 
 
-def _further(report: StudyReport) -> list[tuple[str, str]]:
+def _further(report: CandidateStudy) -> list[tuple[str, str]]:
     said = [("luck", f"{luck.candidate}: {luck.detail}") for luck in report.luck]
     if report.validation_curve is not None:
         said.append(("parameter", f"{report.validation_curve.candidate}: {report.validation_curve.detail}"))

@@ -11,7 +11,7 @@ from infra.errors import UsageError, name_values
 from infra.suggestion import suggest
 from tasks.contracts.models import FoldDifference
 from tasks.contracts.project import ProjectSpec
-from tasks.contracts.study_report import Diagnosis, LearningCurve, Luck, NestedEstimate, StudyReport, ValidationCurve
+from tasks.contracts.study_report import CandidateStudy, Diagnosis, LearningCurve, Luck, NestedEstimate, ValidationCurve
 from tasks.models.model import Floats, Load
 from tasks.models.recipes import stated_threads
 from tasks.training.fold_scores import compare_all
@@ -41,7 +41,7 @@ def study_candidates(
     candidates: Sequence[str] = (),
     *,
     tune: Tune = leave_untuned,
-) -> StudyReport:
+) -> CandidateStudy:
     """Return what the candidates suffer from, and whether they can be told apart; pictures and page are for others to add.
 
     Parameters
@@ -71,7 +71,7 @@ def study_candidates(
     dummy = judge.score_dummy()
     matters = smallest_that_matters(scores, sign * dummy, spec.study.matters)
     best = max(scores, key=lambda name: float(np.mean(scores[name])))
-    return StudyReport(
+    return CandidateStudy(
         project=spec.name,
         metric=judge.metric.name,
         direction=judge.metric.direction,
