@@ -233,12 +233,17 @@ class StudyBar(logging.Handler):
     def __init__(self, page: ProgressPage, project: str) -> None:
         super().__init__(logging.INFO)
         self._page, self._key = page, artifact_key(project, "study")
+        self._percent = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
         told = getattr(record, "training", None)
         if told and told["what"].startswith("study: "):
             what, done, of = told["what"].removeprefix("study: "), told["done"], told["of"]
-            self._page.show(self._key, Bar(100 * done / max(of, 1), f"{what}, fit {done} of {of}"))
+            epoch = what.endswith(", epoch")
+            self._percent = self._percent if epoch else 100 * done / max(of, 1)
+            self._page.show(
+                self._key, Bar(self._percent, f"{what} {done} of {of}" if epoch else f"{what}, fit {done} of {of}")
+            )
         elif getattr(record, "step", "") == "study" and getattr(record, "phase", "") == "end":
             self._page.show(self._key, Bar(100.0, "The study is done."))
 

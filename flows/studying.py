@@ -13,7 +13,7 @@ from flows.runs import OpenRun, close, running
 from infra.errors import DataError
 from infra.settings import load_settings
 from tasks.contracts.runs import Trigger
-from tasks.contracts.study_report import StudyReport
+from tasks.contracts.study_report import CandidateStudy
 from tasks.contracts.values import Name
 from tasks.ingestion.steps import ingest
 from tasks.preparation.steps import split
@@ -26,7 +26,7 @@ from tasks.validation.steps import validate
 @explained
 def study(
     project: ProjectChoice, candidates: tuple[Name, ...] = (), as_of: AwareDatetime | None = None
-) -> State[StudyReport]:
+) -> State[CandidateStudy]:
     """Find out what a project's candidates suffer from: too simple, over-fitted, too few rows, or nothing that one can see.
 
     Looks at the training rows alone and changes nothing. It holds the project as a run does, so that no retraining of it begins
@@ -51,7 +51,7 @@ def study(
     return Completed(message=f"{said}.", data=report)  # called as a function, the flow returns the data
 
 
-def _study(run: OpenRun, candidates: tuple[str, ...]) -> StudyReport:
+def _study(run: OpenRun, candidates: tuple[str, ...]) -> CandidateStudy:
     snapshot = ingest(run.context)
     try:
         validation = validate(run.context, snapshot)

@@ -8,10 +8,10 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from flows.artifacts.publishing import artifact_key, figure, has_page, publishing, words
 from infra.artifacts.reference import LONGEST_LINK
 from infra.workspace import open_workspace
-from tasks.contracts.study_report import Diagnosis, StudyReport
+from tasks.contracts.study_report import CandidateStudy, Diagnosis
 
 
-def publish_study(report: StudyReport) -> None:
+def publish_study(report: CandidateStudy) -> None:
     """Put the study on the run's page, under one key a project, and a link to its own page."""
     if not has_page():
         return
@@ -33,7 +33,7 @@ def publish_study(report: StudyReport) -> None:
         )
 
 
-def render_study(report: StudyReport) -> Iterator[str]:
+def render_study(report: CandidateStudy) -> Iterator[str]:
     """Yield the study as lines of Markdown."""
     yield f"# Study: {report.project}"
     yield f"{words(report.metric)} ({report.direction} is better), {words(report.parted)}. No test row was read."
@@ -62,7 +62,7 @@ def _line(diagnosis: Diagnosis) -> str:
     return f"| {named} | {own} | {figure(seen.difference)} | {between} | {figure(seen.p_value)} |"
 
 
-def _further(report: StudyReport) -> Iterator[str]:
+def _further(report: CandidateStudy) -> Iterator[str]:
     if report.nested is not None:
         yield report.nested.detail
     if report.validation_curve is not None:
@@ -70,7 +70,7 @@ def _further(report: StudyReport) -> Iterator[str]:
     yield from (f"{luck.candidate}: {luck.detail}" for luck in report.luck)
 
 
-def _render_pictures(report: StudyReport) -> Iterator[str]:
+def _render_pictures(report: CandidateStudy) -> Iterator[str]:
     store = open_workspace().store
     for title, picture in report.pictures.items():
         data = base64.b64encode(store.read(picture)).decode()

@@ -14,7 +14,7 @@ from infra.settings import load_settings
 from infra.suggestion import suggest
 from infra.workspace import open_workspace
 from tasks.contracts.project import ProjectSpec
-from tasks.contracts.study_report import Diagnosis, StudyReport
+from tasks.contracts.study_report import CandidateStudy, Diagnosis
 from tasks.project import load_project
 
 STYLES = {"as good as these data allow": "green", "over-fitted": "red", "under-fitted": "red"}
@@ -35,7 +35,7 @@ def study_project(project: str, candidates: Sequence[str], as_of: datetime | Non
 
         server.wait()
         with naming_silent_server():
-            report = StudyReport.model_validate(study(project=project, candidates=tuple(candidates), as_of=as_of))
+            report = CandidateStudy.model_validate(study(project=project, candidates=tuple(candidates), as_of=as_of))
     if as_json:
         print(report.model_dump_json(indent=2))
     else:
@@ -52,7 +52,7 @@ def require_candidates(spec: ProjectSpec, wanted: Sequence[str]) -> None:
             )
 
 
-def print_study(report: StudyReport) -> None:
+def print_study(report: CandidateStudy) -> None:
     """Print the diagnosis of each candidate, the table of all, and what was seen besides."""
     console.print()
     console.print(
@@ -60,7 +60,7 @@ def print_study(report: StudyReport) -> None:
     )
     for diagnosis in report.diagnoses:
         _print_diagnosis(diagnosis)
-    columns = ("candidate", f"{report.metric} on others", "on its own rows", f"to {report.best}", "interval", "p", "")
+    columns = ("candidate", report.metric, "own rows", f"to {report.best}", "interval", "p", "told apart")
     console.print(rows_table(columns, [_row(one) for one in report.diagnoses]))
     console.print(
         f"  Scores ± corrected standard error; the dummy has {report.dummy:.4f}; differences matter from {report.matters:.2g} on. "
@@ -85,25 +85,16 @@ def _print_diagnosis(diagnosis: Diagnosis) -> None:
 
 
 def _row(diagnosis: Diagnosis) -> tuple[str, ...]:
-    score = f"{diagnosis.mean:.4f} ± {diagnosis.error:.4f}"
+    score, own = f"{diagnosis.mean:.3f} ± {diagnosis.error:.3f}", f"{diagnosis.training_mean:.3f}"
     seen = diagnosis.difference
     if seen is None:
-        return (diagnosis.candidate, score, f"{diagnosis.training_mean:.4f}", "", "", "", "")
-    between = f"[{seen.low:+.4f}, {seen.high:+.4f}]"
-    told = "told apart" if seen.told_apart else "not told apart"
-    p_value = f"{seen.p_value:.2g}"
-    return (
-        diagnosis.candidate,
-        score,
-        f"{diagnosis.training_mean:.4f}",
-        f"{seen.difference:+.4f}",
-        between,
-        p_value,
-        told,
-    )
+        return (diagnosis.candidate, score, own, "", "", "", "")
+    difference, between = f"{seen.difference:+.3f}", f"[{seen.low:+.3f}, {seen.high:+.3f}]"
+    told = "yes" if seen.told_apart else "no"
+    return (diagnosis.candidate, score, own, difference, between, f"{seen.p_value:.2g}", told)
 
 
-def _further(report: StudyReport) -> list[tuple[str, str]]:
+def _further(report: CandidateStudy) -> list[tuple[str, str]]:
     said = [("luck", f"{luck.candidate}: {luck.detail}") for luck in report.luck]
     if report.validation_curve is not None:
         said.append(("parameter", f"{report.validation_curve.candidate}: {report.validation_curve.detail}"))

@@ -24,7 +24,7 @@ def study(
 ) -> None:
     """Find out what the candidates suffer from: bias, variance, too few rows, or luck. Changes nothing.
 
-    Everything is measured on folds of the training rows; no test row is read.
+    Everything is measured on folds of the training rows; no test row is read. While it runs, no retraining of the project begins.
 
     [bold]Learning curve[/bold]: each candidate at growing numbers of rows. Training far above validation: over-fitted
     (variance), it knows its own rows by heart. Both low and close together: too simple (bias). Validation still rising at the

@@ -90,7 +90,7 @@ class NestedEstimate(Contract):
     detail: str
 
 
-class StudyReport(Contract):
+class CandidateStudy(Contract):
     """A study of a project's candidates on its training rows alone."""
 
     project: Name

@@ -12,7 +12,7 @@ from tasks.contracts.data import SplitRef
 from tasks.contracts.export import OnnxExport
 from tasks.contracts.models import FitReport, ModelRef
 from tasks.contracts.runs import RunContext
-from tasks.contracts.study_report import StudyReport
+from tasks.contracts.study_report import CandidateStudy
 from tasks.policies import POLICIES, source_digest, step
 from tasks.workbench import HTML, JSON, PNG, Workbench, opened
 
@@ -61,7 +61,7 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
 
 
 @step
-def study(run: RunContext, parts: SplitRef, candidates: tuple[str, ...]) -> StudyReport:
+def study(run: RunContext, parts: SplitRef, candidates: tuple[str, ...]) -> CandidateStudy:
     """Return what the candidates suffer from, measured on the training rows alone, with its pictures and its page."""
     from tasks.training.study.measurement import study_candidates
     from tasks.training.study.page import render_page

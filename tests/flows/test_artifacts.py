@@ -18,7 +18,7 @@ from tasks.contracts.data import Check
 from tasks.contracts.evaluation import GateCheck
 from tasks.contracts.models import FoldDifference
 from tasks.contracts.monitoring import Change, DriftReport, MonitorReport, Window
-from tasks.contracts.study_report import Diagnosis, Luck, StudyReport
+from tasks.contracts.study_report import CandidateStudy, Diagnosis, Luck
 from tests.flows.desk import Desk, open_desk
 from tests.tasks.release.builders import make_manifest, make_verdict
 from tests.tasks.release.waiting import own_workspace
@@ -174,7 +174,7 @@ def test_the_page_of_a_study_keeps_every_word_in_its_cell_and_shows_each_finding
         )
         for name, difference in (("best", None), (HOSTILE, seen))
     )
-    report = StudyReport(
+    report = CandidateStudy(
         project="iris",
         metric="roc_auc",
         direction="higher",

@@ -18,7 +18,7 @@ from prefect.states import Cancelling, Crashed, Pending, Running, Scheduled
 
 from flows import reconciling
 from flows.orchestrator import FLOW_RUN
-from flows.reconciling import cancel_children, crash_stuck, reconcile, skip_late_sweeps
+from flows.reconciling import LEDGERED, cancel_children, crash_stuck, reconcile, skip_late_sweeps
 from flows.sweeping import GRACE, SweepReport, delete_orphans
 from infra.artifacts.reference import FRESH_FOR
 from infra.artifacts.store import BlobStore, open_store
@@ -62,19 +62,22 @@ def state_of(client: SyncPrefectClient, flow_run: UUID) -> str:
     return str(state.type.value)
 
 
-def begun(client: SyncPrefectClient, registry: Registry, state: State[Any], **how: Any) -> tuple[UUID, RunGrant]:
-    """A retraining that both Prefect and the registry know."""
-    flow_run = make(client, "retrain", state, project="iris")
+def begun(
+    client: SyncPrefectClient, registry: Registry, state: State[Any], flow: str = "retrain", **how: Any
+) -> tuple[UUID, RunGrant]:
+    """A run that both Prefect and the registry know."""
+    flow_run = make(client, flow, state, project="iris")
     return flow_run, begin(registry, parameters={FLOW_RUN: str(flow_run)}, **how)
 
 
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.parametrize("flow", LEDGERED)
 def test_a_dead_run_ends_in_prefect_at_once_when_the_registry_has_ended_it(
-    client: SyncPrefectClient, registry: Registry
+    flow: str, client: SyncPrefectClient, registry: Registry
 ) -> None:
-    dead, grant = begun(client, registry, Running(), holder=dead_holder())
+    dead, grant = begun(client, registry, Running(), flow, holder=dead_holder())
     assert reconcile(client, registry) == ()  # the registry says that it runs
 
     assert [run.run_id for run in registry.end_dead_runs("sweeper")] == [grant.run_id]

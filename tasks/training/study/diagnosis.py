@@ -151,14 +151,14 @@ def _ask_more(case: Case) -> Answer:
     gains, before = case.step
     gain = case.mean(gains)
     low, high = gain.low(case.alpha), gain.high(case.alpha)
-    figures = f"the last doubling, to {case.rows:,} rows, brought {gain.value:+.4f} [{low:+.4f}, {high:+.4f}]"
+    figures = f"the last doubling, to {case.rows:,} rows, improved it by {gain.value:+.4f} [{low:+.4f}, {high:+.4f}]"
     expected = expect_next(gain.value, before)
     if low > 0 and expected >= case.matters:
-        return Answer("more data would help", f"Still rising: {figures}; the next one may bring about {expected:+.4f}.")
+        return Answer("more data would help", f"Still rising: {figures}; the next one may by about {expected:+.4f}.")
     if low > 0:
         return Answer(
             "as good as these data allow",
-            f"Rising by less than matters ({case.matters:.2g}): {figures}; the next one may bring about {expected:+.4f}.",
+            f"Rising by less than matters ({case.matters:.2g}): {figures}; the next one may by about {expected:+.4f}.",
         )
     if high < case.matters:
         return Answer("as good as these data allow", f"Flat: {figures}, less than matters ({case.matters:.2g}).")

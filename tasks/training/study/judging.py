@@ -1,6 +1,7 @@
 """Candidates fitted on parts of the training rows and judged on others: what every curve and spread is made of."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers
 from tasks.metrics.registry import Metric, find_metric, find_positive
 from tasks.models.inputs import Rows
-from tasks.models.model import Array, Floats, Load, class_labels
+from tasks.models.model import Array, Floats, Load, OnEpoch, class_labels
 from tasks.models.partition import Positions, cross_validate
 from tasks.models.recipes import fit_rows
 from tasks.training.fold_scores import Folds
@@ -34,8 +35,10 @@ class Scored(NamedTuple):
 class Tally:
     """Counts the fits of a study and tells each."""
 
-    def __init__(self, progress: Progress, of: int) -> None:
-        self._progress, self.of, self._done = progress, of, 0
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._done = progress, 0
+        self.of = 0
+        """How many there will be at most."""
 
     def tell(self, what: str, **figures: float) -> None:
         """Tell of one more fit."""
@@ -45,6 +48,10 @@ class Tally:
     def skip(self, fits: int) -> None:
         """Leave out fits that turned out to be needless."""
         self._done += fits
+
+    def listen(self, what: str) -> OnEpoch:
+        """Return what a network tells its epochs."""
+        return partial(self._progress, f"study: {what}, epoch")
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,9 @@ class Judge:
         InsufficientData, TrainingFailed
             It cannot be fitted on these rows, or the metric is undefined on them.
         """
-        model = fit_rows(name, spec or self.spec, self.rows.take(fit), load=self.load, watch=False)
+        model = fit_rows(
+            name, spec or self.spec, self.rows.take(fit), load=self.load, watch=False, on_epoch=self.tally.listen(what)
+        )
         training, validation = (
             self.ruler.measure(self.truth[part], self.ruler.ask(name, model, self.rows.take(part).inputs))
             for part in (_some(fit), judge)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from infra.errors import UsageError, name_values
 from infra.suggestion import suggest
 from tasks.contracts.models import FoldDifference
 from tasks.contracts.project import ProjectSpec
-from tasks.contracts.study_report import Diagnosis, LearningCurve, Luck, StudyReport
+from tasks.contracts.study_report import CandidateStudy, Diagnosis, LearningCurve, Luck, NestedEstimate, ValidationCurve
 from tasks.models.model import Floats, Load
 from tasks.models.recipes import stated_threads
 from tasks.training.fold_scores import compare_all
@@ -40,7 +41,7 @@ def study_candidates(
     candidates: Sequence[str] = (),
     *,
     tune: Tune = leave_untuned,
-) -> StudyReport:
+) -> CandidateStudy:
     """Return what the candidates suffer from, and whether they can be told apart; pictures and page are for others to add.
 
     Parameters
@@ -63,23 +64,14 @@ def study_candidates(
     InsufficientData, SpecError, TrainingFailed
     """
     started = time.perf_counter()
-    names, untuned = choose_candidates(spec, candidates), spec
-    spec = tune(untuned, frame)
-    networks = any(spec.candidates[name].network for name in names)
-    judge = open_judge(spec, frame, load, Tally(progress, 0), networks=networks)
-    judge.tally.of = _count_fits(judge, names, networks=networks)
-    with stated_threads(spec, judge.rows):
-        points = count_points(spec, networks=networks)
-        curves = [draw_learning_curve(judge, name, points) for name in names]
-        luck = _measure_luck(judge, curves) if spec.study.seeds > 1 else []
-        wanted = spec.study.validation_curve
-        curve = draw_validation_curve(judge, wanted) if wanted and wanted.candidate in names else None
-        nested = estimate_nested(judge, frame, progress, untuned=untuned, tune=tune) if spec.study.nested else None
-    sign, dummy = judge.metric.sign, judge.score_dummy()
-    best = max(curves, key=lambda each: sign * each.points[-1].validation_mean).candidate
-    scores = {each.candidate: sign * np.array(each.points[-1].validation) for each in curves}
+    names = choose_candidates(spec, candidates)
+    seen = _measure(tune(spec, frame), names, frame, load, progress, untuned=spec, tune=tune)
+    judge, sign = seen.judge, seen.judge.metric.sign
+    scores = {each.candidate: sign * np.array(each.points[-1].validation) for each in seen.curves}
+    dummy = judge.score_dummy()
     matters = smallest_that_matters(scores, sign * dummy, spec.study.matters)
-    return StudyReport(
+    best = max(scores, key=lambda name: float(np.mean(scores[name])))
+    return CandidateStudy(
         project=spec.name,
         metric=judge.metric.name,
         direction=judge.metric.direction,
@@ -89,13 +81,46 @@ def study_candidates(
         dummy=float(np.mean(dummy)),
         matters=matters,
         best=best,
-        diagnoses=tuple(_diagnose(judge, curves, scores, sign * dummy, best=best, matters=matters)),
-        curves=tuple(curves),
-        validation_curve=curve,
-        luck=tuple(luck),
-        nested=nested,
+        diagnoses=tuple(_diagnose(judge, seen.curves, scores, sign * dummy, best=best, matters=matters)),
+        curves=tuple(seen.curves),
+        validation_curve=seen.validation_curve,
+        luck=tuple(seen.luck),
+        nested=seen.nested,
         seconds=time.perf_counter() - started,
     )
+
+
+class Measured(NamedTuple):
+    """All that was fitted for, before anything is concluded from it."""
+
+    judge: Judge
+    curves: list[LearningCurve]
+    luck: list[Luck]
+    validation_curve: ValidationCurve | None
+    nested: NestedEstimate | None
+
+
+def _measure(
+    spec: ProjectSpec,
+    names: Sequence[str],
+    frame: pd.DataFrame,
+    load: Load,
+    progress: Progress,
+    *,
+    untuned: ProjectSpec,
+    tune: Tune,
+) -> Measured:
+    networks = any(spec.candidates[name].network for name in names)
+    judge = open_judge(spec, frame, load, Tally(progress), networks=networks)
+    judge.tally.of = _count_fits(judge, names, networks=networks)
+    wanted = spec.study.validation_curve
+    with stated_threads(spec, judge.rows):
+        points = count_points(spec, networks=networks)
+        curves = [draw_learning_curve(judge, name, points) for name in names]
+        luck = _measure_luck(judge, curves) if spec.study.seeds > 1 else []
+        curve = draw_validation_curve(judge, wanted) if wanted and wanted.candidate in names else None
+        nested = estimate_nested(judge, frame, progress, untuned=untuned, tune=tune) if spec.study.nested else None
+    return Measured(judge, curves, luck, curve, nested)
 
 
 def choose_candidates(spec: ProjectSpec, wanted: Sequence[str]) -> list[str]:
@@ -168,7 +193,7 @@ def _diagnose(
 
 def _tell_parts(spec: ProjectSpec, judge: Judge) -> str:
     how = {
-        "random": "at random, the classes' shares kept",
+        "random": "at random" + (", the classes' shares kept" if len(judge.ruler.classes) else ""),
         "ordered": f"by {spec.split.column}, each judged on what comes after it",
         "grouped": f"by whole groups of {spec.split.column}",
     }[spec.split.method]

@@ -93,7 +93,7 @@ def _tell(judge: Judge, mean: float, error: float, naive: CandidateScore, chosen
         f"The procedure as a whole is worth {mean:.4f} ± {error:.4f} ({metric}, standard error); the best mean of its own "
         f"folds says {naive.mean:.4f} ({naive.candidate})"
     )
-    said += f", {optimism:.4f} more." if optimism > 0 else "."
+    said += f", {optimism:.4f} better." if optimism > 0 else "."
     if len(names) == 1:
         return f"{said} Every outer fold chose {names[0]}."
     counts = ", ".join(f"{name} {chosen.count(name)}" for name in names)

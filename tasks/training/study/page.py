@@ -7,10 +7,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks.contracts.study_report import StudyReport
+from tasks.contracts.study_report import CandidateStudy
 
 
-def render_page(report: StudyReport, pictures: Mapping[str, bytes]) -> str:
+def render_page(report: CandidateStudy, pictures: Mapping[str, bytes]) -> str:
     """Return the page as HTML.
 
     Parameters

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from tasks.contracts.study_report import CurvePoint, Diagnosis, LearningCurve, StudyReport, ValidationCurve
+from tasks.contracts.study_report import CandidateStudy, CurvePoint, Diagnosis, LearningCurve, ValidationCurve
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 DOTS_PER_INCH = 110
@@ -24,7 +24,7 @@ ACROSS = 3
 """Learning curves beside each other."""
 
 
-def draw_study(report: StudyReport) -> dict[str, bytes]:
+def draw_study(report: CandidateStudy) -> dict[str, bytes]:
     """Return the pictures that this study can have, PNG bytes by title."""
     pictures = {}
     if any(len(curve.points) > 1 for curve in report.curves):
@@ -36,7 +36,7 @@ def draw_study(report: StudyReport) -> dict[str, bytes]:
     return pictures
 
 
-def draw_learning_curves(report: StudyReport) -> bytes:
+def draw_learning_curves(report: CandidateStudy) -> bytes:
     """Return training and validation scores over the number of rows, one panel a candidate on one scale.
 
     Bands are one corrected standard error to each side; dots are single folds.
@@ -64,7 +64,7 @@ def draw_learning_curves(report: StudyReport) -> bytes:
     return _png(figure)
 
 
-def draw_validation_curve(report: StudyReport, curve: ValidationCurve) -> bytes:
+def draw_validation_curve(report: CandidateStudy, curve: ValidationCurve) -> bytes:
     """Return training and validation scores over the values of a parameter, evenly spaced as they were listed."""
     figure = _figure(max(5.6, 0.7 * len(curve.points) + 2.5), 4.4)
     axes = figure.subplots()
@@ -83,7 +83,7 @@ def draw_validation_curve(report: StudyReport, curve: ValidationCurve) -> bytes:
     return _png(figure)
 
 
-def draw_differences(report: StudyReport) -> bytes:
+def draw_differences(report: CandidateStudy) -> bytes:
     """Return each candidate's difference to the best with its interval, as a forest plot; 0 is the best itself."""
     shown = [diagnosis for diagnosis in report.diagnoses if diagnosis.difference is not None]
     figure = _figure(6.8, 1.5 + 0.5 * (len(shown) + 1))

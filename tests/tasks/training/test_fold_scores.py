@@ -36,24 +36,23 @@ def ordinary_p(differences: np.ndarray) -> float:
 
 
 def difference_of_equals(rng: np.random.Generator, repeats: int) -> tuple[np.ndarray, list]:
-    """Return the difference of the accuracies, fold by fold, of two learners that are equally good on noise.
+    """Return the difference of the accuracies, fold by fold, of two learners that are equally good.
 
-    Each looks at one of two columns and answers the majority of its side among the fitted rows: both are right half the time
-    on the whole, but on the rows at hand one of them is better by luck, and every fold sees the same rows.
+    Each looks at one of two columns that say the same of the class, and cuts it half way between the classes' means: on the
+    rows at hand one of them is better by luck, and every fold sees the same rows.
     """
     n = 100
-    x, y = rng.integers(0, 2, (n, 2)), rng.integers(0, 2, n)
+    y = rng.integers(0, 2, n)
+    x = rng.normal(size=(n, 2)) + y[:, None] - 0.5
     folds, differences = [], []
     for _ in range(repeats):
         parts = np.array_split(rng.permutation(n), 5)
         for at, judge in enumerate(parts):
             fit = np.concatenate(parts[:at] + parts[at + 1 :])
-            right = []
-            for column in (0, 1):
-                side = [np.bincount(y[fit][x[fit, column] == v], minlength=2).argmax() for v in (0, 1)]
-                right.append((np.array(side)[x[judge, column]] == y[judge]).mean())
+            half_way = (x[fit][y[fit] == 0].mean(axis=0) + x[fit][y[fit] == 1].mean(axis=0)) / 2
+            first, second = ((x[judge] > half_way) == y[judge][:, None]).mean(axis=0)
             folds.append((fit, judge))
-            differences.append(right[0] - right[1])
+            differences.append(first - second)
     return np.array(differences), folds
 
 
@@ -64,9 +63,9 @@ def test_equal_learners_are_told_apart_by_the_ordinary_test_far_too_often_and_by
         differences, folds = difference_of_equals(rng, repeats=4)
         corrected += MeanOverFolds.of(differences, folds).p_value <= 0.05
         ordinary += ordinary_p(differences) <= 0.05
-    # Under a true level of 0.05, more than 20 of 200 come up in less than 0.1 % of such tests.
+    # At a true level of 0.05 more than 20 of 200 come up in less than 0.2 % of such tests.
     assert corrected <= 20
-    assert ordinary >= 50
+    assert ordinary >= 40, "one in three"
 
 
 def test_p_is_holms_over_all_pairs_and_the_interval_bonferronis() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.contracts.project import ProjectSpec
-from tasks.contracts.study_report import Diagnosis, StudyReport
+from tasks.contracts.study_report import CandidateStudy, Diagnosis
 from tasks.training.study.measurement import study_candidates
 from tests.tasks.models.examples import no_functions, numbers_spec
 
@@ -41,7 +41,7 @@ def stripes(n: int, seed: int = 0) -> pd.DataFrame:
     return frame.assign(y=np.floor(frame["a"] / 0.1).astype("int64") % 2)
 
 
-def study(candidates: dict[str, Any], frame: pd.DataFrame, **changes: Any) -> StudyReport:
+def study(candidates: dict[str, Any], frame: pd.DataFrame, **changes: Any) -> CandidateStudy:
     spec = study_spec(candidates, **changes)
     return study_candidates(spec, frame, no_functions, lambda *told: None)
 
@@ -50,5 +50,5 @@ def study_spec(candidates: dict[str, Any], **changes: Any) -> ProjectSpec:
     return numbers_spec(candidates, **{"study": SHORT, **changes})
 
 
-def of(report: StudyReport, name: str) -> Diagnosis:
+def of(report: CandidateStudy, name: str) -> Diagnosis:
     return next(one for one in report.diagnoses if one.candidate == name)

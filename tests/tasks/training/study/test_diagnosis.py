@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.contracts.study_report import StudyReport
+from tasks.contracts.study_report import CandidateStudy
 from tasks.training.study.diagnosis import expect_next
 from tests.tasks.training.study.made import (
     BAYES,
@@ -20,11 +20,11 @@ from tests.tasks.training.study.made import (
 
 
 @pytest.fixture(scope="module")
-def board() -> StudyReport:
+def board() -> CandidateStudy:
     return study({"linear": LINEAR, "tree": TREE}, chessboard(600))
 
 
-def test_a_line_through_a_chessboard_is_under_fitted_where_another_candidate_shows_it(board: StudyReport) -> None:
+def test_a_line_through_a_chessboard_is_under_fitted_where_another_candidate_shows_it(board: CandidateStudy) -> None:
     linear = of(board, "linear")
     assert linear.findings == ("under-fitted",)
     assert any("and this one only" in reason for reason in linear.reasons)
