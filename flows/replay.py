@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.batches import score_batch
 from flows.monitoring import monitor, trigger_of
+from flows.own_metrics import find_own_metrics
 from flows.retraining import retrain
 from flows.watching import find_due
 from infra.errors import UsageError
@@ -148,5 +149,8 @@ def _measure(loaded: LoadedProject, ref: ModelRef, known: "pd.DataFrame", path: 
     model: Any = load_model(open_workspace().store.fetch(ref.artifact, path), expected_content=ref.content)
     answers = answer_rows(model, known[list(loaded.spec.features)])
     rows = answers.assign(truth=known["truth"])
-    seen = measure_performance(rows, loaded.spec, classes=model.classes, scored=len(rows), due=len(rows), expected=None)
+    every, own = len(rows), find_own_metrics(loaded.spec)
+    seen = measure_performance(
+        rows, loaded.spec, classes=model.classes, scored=every, due=every, expected=None, own=own
+    )
     return float("nan") if seen.value is None else seen.value

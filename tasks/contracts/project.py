@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Balance, Calibrate, Decision
+from tasks.contracts.metrics import OwnMetric
 from tasks.contracts.preparation import Preparation
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
 from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, say_pattern
@@ -213,6 +214,10 @@ class Evaluation(Contract):
 
     metric: str = Field("accuracy", description="The primary metric: it decides; the default of a regression is rmse.")
     also: list[str] = Field(default_factory=list, description="Metrics that are shown, with intervals.")
+    metrics: list[OwnMetric] = Field(
+        default_factory=list,
+        description="Metrics of the project's own; their names may stand wherever a metric's does.",
+    )
     positive: str | int | bool | None = Field(
         None, description="binary: the class that scores are for; default the last in sorted order."
     )

@@ -92,7 +92,7 @@ def _metrics(spec: ProjectSpec, table: AnswerTable) -> list[Metric]:
         **dict.fromkeys(gate.floors, "gate.floors"),
         **dict.fromkeys(gate.guards, "gate.guards"),
     }
-    return [find_metric(name, k, where) for name, where in named.items()]
+    return [find_metric(name, k, where, table.own) for name, where in named.items()]
 
 
 def _measure(spec: ProjectSpec, metrics: list[Metric], table: AnswerTable, answers: Answers) -> tuple[MetricValue, ...]:

@@ -83,6 +83,8 @@ def _check_references(text: LocatedYaml, folder: ProjectFolder) -> list[Problem]
     paths: list[tuple[str | int, ...]] = [("source", "function")]
     paths += [("monitoring", "rows"), ("monitoring", "labels", "function")]
     paths += [("candidates", name, "network", "build") for name in read_at(text.data, dict, "candidates") or {}]
+    own = range(len(read_at(text.data, list, "evaluation", "metrics") or []))
+    paths += [("evaluation", "metrics", place, "function") for place in own]
     problems = []
     for path in paths:
         reference = read_at(text.data, str, *path)

@@ -81,7 +81,10 @@ FULL: dict[str, Any] = {
         "method": "holdout", "folds": 3, "repeats": 2, "holdout_share": 0.3, "rule": "best", "also_test": ["net"],
     },
     "evaluation": {
-        "metric": "f1", "also": ["accuracy"], "positive": True, "bootstrap_draws": 100, "group": "shop", "seed": 3,
+        "metric": "f1", "also": ["accuracy", "profit"], "positive": True,
+        "metrics": [
+            {"name": "profit", "function": "metrics:profit", "direction": "higher", "range": [None, 5], "uses": "labels"}
+        ], "bootstrap_draws": 100, "group": "shop", "seed": 3,
     },
     "gate": {
         "policy": "non_inferiority", "margin": 0.1, "alpha": 0.05, "floors": {"f1": 0}, "guards": {"accuracy": 0.1},
@@ -341,6 +344,10 @@ SENSE = [
     (("decision", "metric"), "f1", "decision", "metric and costs stand with threshold tuned"),
     (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net: networks"),
     (("prepare", "category", "encode"), "target", "prepare.category", "min_share stands with encode one_hot or ordinal"),
+    (("evaluation", "metrics", 0, "range"), [5, 1], "evaluation.metrics[0]", r"from the least value to the greatest, .* \[5, 1\]"),
+    (("evaluation", "metrics", 0, "name"), "f1", "evaluation.metrics[0].name", "of a metric that there is already"),
+    (("evaluation", "metrics", 0, "uses"), "values", "evaluation.also[1]", "a metric of a classification: .*; received profit"),
+    (("evaluation", "metrics", 0, "direction"), "up", "evaluation.metrics[0].direction", "one of higher, lower"),
     (("candidates", "net", "estimator"), "sklearn.x.Y", "candidates.net", "exactly one of estimator, network"),
     (("candidates", "dummy", "estimator"), "os.system", "candidates.dummy.estimator", "of a scikit-learn class"),
     (("candidates", "Bad Name"), {}, "candidates.Bad Name", "expected a name: a lower-case letter"),
@@ -417,7 +424,7 @@ def test_a_margin_in_units_of_the_target_is_asked_for_where_it_counts(where: Whe
     del part[where[-1]]
     ((path, (_, said)),) = problems_of(wrong).items()
     assert path == write_path(where)
-    assert said.startswith("expected a number in the units of mae, which are those of the target; the key is missing.")
+    assert said.startswith("expected a number in the units of mae; the key is missing.")
     assert problems_of(change(wrong, ("evaluation", "metric"), "r2")) == {}
 
 
