@@ -1,6 +1,7 @@
 """Metrics that a project brings with it: usable like any other, and held to what project.yaml says of them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from tasks.metrics.answers import Answers
 from tasks.metrics.intervals import measure_with_interval
 from tasks.metrics.own import load_own
 from tasks.metrics.registry import METRICS, find_metric
+from tasks.project import load_project
+from tasks.training.fitting import fit_project
 from tests.tasks.evaluation.builders import draw_pair, make_scored
 from tests.tasks.evaluation.test_regression import draw_pair as draw_values
 
@@ -137,3 +140,46 @@ def test_own_names_are_among_those_that_are_suggested_and_go_with_their_task_alo
 
 def test_nothing_is_loaded_where_a_project_has_none_of_its_own():
     assert load_own([], lambda reference: pytest.fail("nothing was asked for")) == {}
+
+
+def make_project(root, function="worst_tenth"):
+    folder = root / "rides"
+    folder.mkdir()
+    (folder / "metrics.py").write_text(
+        '"""What hurts."""\n\nimport numpy as np\n\n\ndef worst_tenth(truth, answers):\n'
+        "    return np.quantile(np.abs(truth - answers), 0.9)\n"
+    )
+    (folder / "project.yaml").write_text(
+        f"""\
+name: rides
+source: {{csv: rows.csv}}
+columns: {{x: {{type: number}}, y: {{type: number}}}}
+target: y
+candidates:
+  mean: {{estimator: sklearn.dummy.DummyRegressor}}
+  line: {{estimator: sklearn.linear_model.LinearRegression}}
+selection: {{folds: 3}}
+evaluation:
+  metric: worst_tenth
+  metrics:
+    - {{name: worst_tenth, function: "metrics:{function}", direction: lower, range: [0, null], uses: values}}
+"""
+    )
+    return load_project(root, "rides")
+
+
+def test_a_candidate_is_chosen_by_the_projects_own_metric(tmp_path):
+    project = make_project(tmp_path)
+    random = np.random.default_rng(0)
+    x = random.normal(size=200)
+    rows = pd.DataFrame({"x": x, "y": 3 * x + random.normal(size=200)})
+    result = fit_project(project.spec, rows, project.load, lambda *news: None)
+    assert result.chosen.name == "line"
+    assert [score.metric for score in result.selection] == ["worst_tenth"] * 2
+    assert result.selection[1].mean == pytest.approx(1.64, abs=0.4)  # the 90 % quantile of a standard normal's size
+    assert result.centre == pytest.approx(rows["y"].mean())
+
+
+def test_a_function_that_is_not_there_is_told_before_anything_runs(tmp_path):
+    with pytest.raises(SpecError, match=r"evaluation\.metrics\[0\]\.function: .*Did you mean 'worst_tenth'"):
+        make_project(tmp_path, "worst_tenht")
