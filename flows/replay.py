@@ -31,6 +31,8 @@ from tasks.windows import find_windows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.metrics.registry import Metric
+
 logger = logging.getLogger(__name__)
 
 
@@ -71,6 +73,7 @@ def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: Model
     before = len(open_workspace().registry.history(project))
     reports = [_watch(project, name, window.end) for name in (*find_due(project, window.end), window.name)]
     report, taken_back = reports[-1], _find_taken_back(project, before)
+    metric = _find_metric(loaded)
     models = {"frozen": frozen, "kept_fit": find_version(batch.version).manifest.model, "always": always}
     figures = _judge_in_hindsight(loaded, window, models)
     action, outcome = _say_taken_back(project, taken_back) if taken_back else _act(reports)
@@ -80,7 +83,8 @@ def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: Model
         status=report.status,
         reasons=report.reasons,
         drifted=report.drift.drifted if report.drift else (),
-        metric=loaded.spec.evaluation.metric,
+        metric=metric.name,
+        direction=metric.direction,
         champion=batch.version,
         action=action,
         trained=outcome is not None,
@@ -88,6 +92,12 @@ def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: Model
         taken_back=taken_back,
         **figures,
     )
+
+
+def _find_metric(loaded: LoadedProject) -> "Metric":
+    from tasks.metrics.registry import find_metric  # noqa: PLC0415  brings numpy
+
+    return find_metric(loaded.spec.evaluation.metric, own=find_own_metrics(loaded.spec))
 
 
 def _watch(project: str, window: str, as_of: datetime) -> MonitorReport:
