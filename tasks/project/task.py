@@ -73,7 +73,7 @@ def _check_metrics(data: dict[str, Any], *, regression: bool) -> Iterator[Proble
 
 
 def _check_own(data: dict[str, Any]) -> Iterator[Problem]:
-    """Yield names of the project's own metrics that are taken."""
+    """Yield names of the project's own metrics that are taken, or stand where only others can."""
     seen: list[str] = []
     for place, name, _ in _list_own(data):
         if name in (*OF_CLASSES, *OF_VALUES):
@@ -83,6 +83,12 @@ def _check_own(data: dict[str, Any]) -> Iterator[Problem]:
         elif name in seen:
             yield Problem(("evaluation", "metrics", place, "name"), f"{name!r} stands here a second time.")
         seen.append(name)
+    if _at(data, ("decision", "threshold")) == "tuned" and _at(data, ("decision", "costs")) in (_ABSENT, None):
+        named = _at(data, ("decision", "metric"))
+        name = _at(data, ("evaluation", "metric")) if named in (_ABSENT, None) else named
+        if name in seen:
+            said = f"a threshold is tuned for a metric of labels that comes with keepfit, or for `costs`; {name!r} is your own."
+            yield Problem(("decision", "metric"), said)
 
 
 def _list_metrics(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:

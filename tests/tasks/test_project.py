@@ -406,6 +406,18 @@ def test_only_numbers_may_be_declared_values(kind: str) -> None:
     )
 
 
+@pytest.mark.parametrize("decision", [{}, {"metric": "profit"}], ids=["by default", "by name"])
+def test_a_threshold_is_not_tuned_for_a_metric_of_ones_own(decision: dict[str, str]) -> None:
+    own = {"name": "profit", "function": "m:profit", "direction": "higher", "range": [0, 1], "uses": "labels"}
+    wrong = {
+        **MINIMAL,
+        "evaluation": {"metric": "profit", "metrics": [own]},
+        "decision": {"threshold": "tuned", **decision},
+    }
+    assert "'profit' is your own" in problems_of(wrong)["decision.metric"][1]
+    assert problems_of({**wrong, "decision": {"threshold": "tuned", "metric": "f1"}}) == {}
+
+
 def test_a_metric_of_values_is_refused_among_classes() -> None:
     found = problems_of(change(MINIMAL, ("evaluation",), {"metric": "rmse"}))
     assert "expected a metric of a classification: accuracy, " in found["evaluation.metric"][1]
