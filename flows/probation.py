@@ -13,6 +13,7 @@ import numpy as np
 
 from flows.brakes import ALARMS, LOOP, as_known_at, find_unasked, open_after_rollback
 from flows.labels import label_delay
+from flows.own_metrics import find_own_metrics
 from flows.references import load_version
 from flows.watching import is_judged
 from infra.errors import Conflict
@@ -118,7 +119,7 @@ def _compare(
         np.ones(len(truth), dtype=bool),
         find_positive(spec.evaluation.positive, classes),
     )
-    metric = find_metric(spec.evaluation.metric, len(classes))
+    metric = find_metric(spec.evaluation.metric, len(classes), own=find_own_metrics(spec))
     draws, seed = spec.evaluation.bootstrap_draws, spec.evaluation.seed
     return compare(metric, table, answers[0], answers[1], margin=margin, alpha=ALPHA, draws=draws, seed=seed)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from flows.labels import label_delay
+from flows.own_metrics import find_own_metrics
 from infra.artifacts.reference import ArtifactRef
 from infra.cache import remember
 from infra.registry.records import BatchRow
@@ -227,7 +228,7 @@ def _ask(spec: ProjectSpec, version: StoredVersion) -> Asked:
         watched = watch_predictions(list(answers.columns), regression=spec.is_regression)
         described = f"the answers of {version.label} on its test rows"
         summary = summarize_reference(path, watched, digest=test.digest, described=described)
-        return Asked(predictions=summary, importances=measure_importance(model, rows, spec))
+        return Asked(predictions=summary, importances=measure_importance(model, rows, spec, own=find_own_metrics(spec)))
 
 
 def load_version(version: StoredVersion, scratch: Path) -> "object":

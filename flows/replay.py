@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.batches import score_batch
 from flows.monitoring import monitor, trigger_of
+from flows.own_metrics import find_own_metrics
 from flows.retraining import retrain
 from flows.watching import find_due
 from infra.errors import UsageError
@@ -29,6 +30,8 @@ from tasks.windows import find_windows
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tasks.metrics.registry import Metric
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: Model
     before = len(open_workspace().registry.history(project))
     reports = [_watch(project, name, window.end) for name in (*find_due(project, window.end), window.name)]
     report, taken_back = reports[-1], _find_taken_back(project, before)
+    metric = _find_metric(loaded)
     models = {"frozen": frozen, "kept_fit": find_version(batch.version).manifest.model, "always": always}
     figures = _judge_in_hindsight(loaded, window, models)
     action, outcome = _say_taken_back(project, taken_back) if taken_back else _act(reports)
@@ -79,7 +83,8 @@ def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: Model
         status=report.status,
         reasons=report.reasons,
         drifted=report.drift.drifted if report.drift else (),
-        metric=loaded.spec.evaluation.metric,
+        metric=metric.name,
+        direction=metric.direction,
         champion=batch.version,
         action=action,
         trained=outcome is not None,
@@ -87,6 +92,12 @@ def _live(loaded: LoadedProject, window: Window, frozen: ModelRef, always: Model
         taken_back=taken_back,
         **figures,
     )
+
+
+def _find_metric(loaded: LoadedProject) -> "Metric":
+    from tasks.metrics.registry import find_metric  # noqa: PLC0415  brings numpy
+
+    return find_metric(loaded.spec.evaluation.metric, own=find_own_metrics(loaded.spec))
 
 
 def _watch(project: str, window: str, as_of: datetime) -> MonitorReport:
@@ -148,5 +159,8 @@ def _measure(loaded: LoadedProject, ref: ModelRef, known: "pd.DataFrame", path: 
     model: Any = load_model(open_workspace().store.fetch(ref.artifact, path), ref.content, loaded.load)
     answers = answer_rows(model, known[list(loaded.spec.features)])
     rows = answers.assign(truth=known["truth"])
-    seen = measure_performance(rows, loaded.spec, classes=model.classes, scored=len(rows), due=len(rows), expected=None)
+    every, own = len(rows), find_own_metrics(loaded.spec)
+    seen = measure_performance(
+        rows, loaded.spec, classes=model.classes, scored=every, due=every, expected=None, own=own
+    )
     return float("nan") if seen.value is None else seen.value

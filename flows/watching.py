@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flows.batches import read_warnings, score_batch, told
 from flows.labels import deliver_labels, label_delay
+from flows.own_metrics import find_own_metrics
 from flows.references import Reference, find_reference, name_truth
 from infra.actor import actor_name
 from infra.artifacts.reference import ArtifactRef
@@ -299,4 +300,5 @@ def _measure_performance(watched: Watched, version: StoredVersion, matured: "pd.
         scored=len(matured),
         due=int(matured[DUE].sum()),
         expected=version.manifest.evaluation.metrics[0].value,
+        own=find_own_metrics(watched.project.spec),
     )

@@ -1,7 +1,7 @@
 """What every step opens first: the store, the project's spec as of the run's start, and a scratch folder."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,8 @@ from infra.registry.registry import Registry
 from infra.workspace import open_workspace
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.runs import RunContext
+from tasks.metrics.own import load_own
+from tasks.metrics.registry import Metric
 from tasks.project import LoadedProject, load_project
 
 PARQUET = "application/vnd.apache.parquet"
@@ -47,6 +49,11 @@ class Workbench(NamedTuple):
     def plugin_loader(self) -> Callable[[str], Callable[..., Any]]:
         """Return the loader of the project's own functions; refuse code other than the run began with."""
         return self.plugin().load
+
+    def own_metrics(self) -> Mapping[str, Metric]:
+        """Return the project's own metrics by name; its code is looked at only where it has some."""
+        described = self.spec.evaluation.metrics
+        return load_own(described, self.plugin_loader()) if described else {}
 
     def plugin(self) -> LoadedProject:
         """Return the project with the run's spec; refuse code other than the run began with."""

@@ -47,7 +47,7 @@ def check_project(name: str, *, as_json: bool) -> None:
 def _examine(project: LoadedProject) -> Iterator[Sound]:
     spec = project.spec
     yield Sound("project.yaml", f"{len(spec.features)} features, {len(spec.candidates)} candidates")
-    yield _check_metrics(spec)
+    yield _check_metrics(project)
     from tasks.ingestion.reading import read_source
     from tasks.ingestion.windows import read_as_scored
 
@@ -70,12 +70,15 @@ def _examine(project: LoadedProject) -> Iterator[Sound]:
         yield _round_trip(candidate, tried, sample, project.load)
 
 
-def _check_metrics(spec: ProjectSpec) -> Sound:
+def _check_metrics(project: LoadedProject) -> Sound:
+    from tasks.metrics.own import load_own
     from tasks.metrics.registry import find_metric
 
+    spec = project.spec
+    own = load_own(spec.evaluation.metrics, project.load)
     names = [spec.evaluation.metric, *spec.evaluation.also, *spec.gate.floors, *spec.gate.guards]
     for name in names:
-        find_metric(name)
+        find_metric(name, own=own)
     return Sound("metrics", ", ".join(dict.fromkeys(names)))
 
 

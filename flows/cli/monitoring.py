@@ -159,7 +159,8 @@ def summarise(done: Replay) -> list[str]:
     """Return what the whole replay came to."""
     seen = done.windows
     mean = {name: sum(getattr(each, name) for each in seen) / len(seen) for name in ("frozen", "kept_fit", "always")}
-    worst = min(seen, key=lambda each: each.kept_fit - each.frozen)
+    better = -1 if seen[0].direction == "lower" else 1
+    worst = min(seen, key=lambda each: better * (each.kept_fit - each.frozen))
     trained, released = sum(each.trained for each in seen), sum(each.released for each in seen)
     undone = [each.taken_back for each in seen if each.taken_back]
     told = f", taken back {len(undone)} ({', '.join(undone)})" if undone else ""

@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 from tasks.contracts.export import Export
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Balance, Calibrate, Decision
+from tasks.contracts.metrics import OwnMetric
 from tasks.contracts.networks import Cnn2d, Network
 from tasks.contracts.preparation import Preparation
 from tasks.contracts.study import Study
@@ -227,6 +228,10 @@ class Evaluation(Contract):
 
     metric: str = Field("accuracy", description="The primary metric: it decides; the default of a regression is rmse.")
     also: list[str] = Field(default_factory=list, description="Metrics that are shown, with intervals.")
+    metrics: list[OwnMetric] = Field(
+        default_factory=list,
+        description="Metrics of the project's own; their names may stand wherever a metric's does.",
+    )
     positive: str | int | bool | None = Field(
         None, description="binary: the class that scores are for; default the last in sorted order."
     )

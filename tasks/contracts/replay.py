@@ -1,5 +1,7 @@
 """A past period lived through again: what each window showed, and what the loop did."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.contracts.frozen import Contract
@@ -15,6 +17,7 @@ class ReplayedWindow(Contract):
     reasons: tuple[str, ...]
     drifted: tuple[str, ...] = ()
     metric: str
+    direction: Literal["higher", "lower"] = Field("higher", description="Which value of the metric is better.")
     frozen: float = Field(description="The first model, never replaced.")
     kept_fit: float = Field(description="The champion of that time.")
     always: float = Field(description="Trained anew after each window, released without a gate.")

@@ -1,6 +1,6 @@
 """The answers of all models on the same frozen rows, as numpy arrays: what every statistic reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from infra.errors import InsufficientData, IntegrityError, SpecError, name_value
 from tasks.contracts.evaluation import ScoredRows
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers, Codes, Floats, Label, Mask
-from tasks.metrics.registry import find_positive
+from tasks.metrics.registry import NONE_OF_ITS_OWN, Metric, find_positive
 
 MAX_SLICES_OF_A_COLUMN = 50
 
@@ -31,6 +31,8 @@ class AnswerTable:
     positive: int = 1
     groups: Codes | None = None
     slices: dict[str, Mask] = field(default_factory=dict)
+    own: Mapping[str, Metric] = field(default_factory=dict)
+    """The project's own metrics by name."""
 
     @property
     def n(self) -> int:
@@ -71,7 +73,9 @@ class AnswerTable:
             )
 
 
-def read_answers(frame: pd.DataFrame, scored: ScoredRows, spec: ProjectSpec) -> AnswerTable:
+def read_answers(
+    frame: pd.DataFrame, scored: ScoredRows, spec: ProjectSpec, own: Mapping[str, Metric] = NONE_OF_ITS_OWN
+) -> AnswerTable:
     """Return the answers of the Parquet frame that `ScoredRows` describes.
 
     Parameters
@@ -79,6 +83,8 @@ def read_answers(frame: pd.DataFrame, scored: ScoredRows, spec: ProjectSpec) -> 
     frame
         Columns `row`, `truth`, `comparable`, `column:<name>` for slice and group columns, and per model `<role>:<label>:predicted`
         and, where it gives scores, `<role>:<label>:p:<class>`.
+    own
+        The project's own metrics, from `tasks.metrics.own.load_own`.
 
     Raises
     ------
@@ -108,6 +114,7 @@ def read_answers(frame: pd.DataFrame, scored: ScoredRows, spec: ProjectSpec) -> 
         positive=find_positive(spec.evaluation.positive, classes),
         groups=_groups(frame, spec),
         slices=_slices(frame, spec),
+        own=own,
     )
 
 

@@ -65,7 +65,7 @@ def check_floors(spec: ProjectSpec, rows: AnswerTable, answers: Answers) -> list
     """Return for each floor whether the value on all test rows reaches it; its interval is shown beside."""
     checks = []
     for name, floor in spec.gate.floors.items():
-        metric = find_metric(name, len(rows.classes), where="gate.floors")
+        metric = find_metric(name, len(rows.classes), "gate.floors", rows.own)
         measured = measure_with_interval(
             metric,
             rows,

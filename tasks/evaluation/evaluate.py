@@ -107,7 +107,7 @@ def _metrics(
     wanted = [find_metric(name, k) for name in rarity.metrics if name not in named] if rarity else []
     added = [metric for metric in wanted if has_scores or metric.uses != "scores"]
     notes = explain(rarity, tuple(metric.name for metric in added), evaluation.metric) if rarity else ()
-    return [*(find_metric(name, k, where) for name, where in named.items()), *added], notes
+    return [*(find_metric(name, k, where, table.own) for name, where in named.items()), *added], notes
 
 
 def _measure(spec: ProjectSpec, metrics: list[Metric], table: AnswerTable, answers: Answers) -> tuple[MetricValue, ...]:

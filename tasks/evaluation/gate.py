@@ -10,7 +10,7 @@ Between the two lies HOLD: nothing proven either way.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.contracts.evaluation import Decision, GateCheck, ScoredRows, Verdict
@@ -140,11 +140,9 @@ def decide_first(
     """
     rows.require_measurable()
     candidate, model = require_model(rows, scored, "candidate")
-    metric = find_metric(spec.evaluation.metric, len(rows.classes))
+    metric = find_metric(spec.evaluation.metric, len(rows.classes), own=rows.own)
     dummy = answer_by_shares(rows, class_prior, centre)
-    against = AnswerTable(
-        rows.classes, rows.truth, (candidate, dummy), rows.comparable, rows.positive, rows.groups, rows.slices
-    )
+    against = replace(rows, models=(candidate, dummy))
     question = Question("better than the dummy", "baseline", metric, against, 0.0, superiority=True)
     checks = [
         check_answers(candidate, "candidate"),
@@ -160,7 +158,7 @@ def _ask(spec: ProjectSpec, rows: AnswerTable) -> list[Question]:
     """Return the primary question, then guards, then slices."""
     k, gate = len(rows.classes), spec.gate
     compared = rows.take(rows.comparable)
-    primary = find_metric(spec.evaluation.metric, k)
+    primary = find_metric(spec.evaluation.metric, k, own=rows.own)
     superiority = gate.policy == "superiority"
     questions = [
         Question(
@@ -169,7 +167,7 @@ def _ask(spec: ProjectSpec, rows: AnswerTable) -> list[Question]:
     ]
     for name, margin in gate.guards.items():
         questions.append(
-            Question(f"guard {name}", "guard", find_metric(name, k, where="gate.guards"), compared, margin)
+            Question(f"guard {name}", "guard", find_metric(name, k, "gate.guards", rows.own), compared, margin)
         )
     for name, mask in compared.slices.items():
         part = compared.take(mask)

@@ -24,7 +24,7 @@ def evaluate(run: RunContext, scored: ScoredRows, fit: FitReport) -> EvaluationR
     from tasks.evaluation.search_pictures import draw_studies, read_studies
 
     with opened(run) as bench:
-        table = read_answers(bench.read_frame(scored.answers), scored, bench.spec)
+        table = read_answers(bench.read_frame(scored.answers), scored, bench.spec, bench.own_metrics())
         numbers = evaluate_rows(bench.spec, table, scored, fit.class_prior, fit.centre)
         histories = json.loads(bench.store.read(fit.history)) if fit.history else {}
         history = histories.get(fit.chosen.candidate) or next(iter(histories.values()), None)
@@ -50,7 +50,7 @@ def decide(run: RunContext, scored: ScoredRows, fit: FitReport, champion: Champi
     with opened(run) as bench:
         fencing = Fencing(run.run_id, run.project, run.fence)
         uses = bench.registry.record_test_use(fencing, run.project, scored.test_digest, fit.chosen.content)
-        table = read_answers(bench.read_frame(scored.answers), scored, bench.spec)
+        table = read_answers(bench.read_frame(scored.answers), scored, bench.spec, bench.own_metrics())
         spec = bench.spec.model_copy(update={"gate": bench.spec.gate.model_copy(update={"policy": policy})})
         if champion.label is None:
             verdict = gate.decide_first(

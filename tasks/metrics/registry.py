@@ -3,9 +3,10 @@
 Selection and evaluation measure by this one list. A metric that is undefined is NaN, and NaN never passes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +77,7 @@ class Metric:
 
 
 _INF = float("inf")
+NONE_OF_ITS_OWN: Mapping[str, Metric] = MappingProxyType({})
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -97,7 +99,9 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def find_metric(name: str, k: int | None = None, where: str = "evaluation.metric") -> Metric:
+def find_metric(
+    name: str, k: int | None = None, where: str = "evaluation.metric", own: Mapping[str, Metric] = NONE_OF_ITS_OWN
+) -> Metric:
     """Return the metric of this name.
 
     Parameters
@@ -106,19 +110,22 @@ def find_metric(name: str, k: int | None = None, where: str = "evaluation.metric
         Number of classes, 0 for a regression; None: not known yet, only the name is checked.
     where
         The key of project.yaml, for the message.
+    own
+        The project's own metrics, from `tasks.metrics.own.load_own`.
 
     Raises
     ------
     SpecError
         If there is none, with the nearest name, or if it does not go with this number of classes.
     """
-    if name not in METRICS:
-        near = get_close_matches(name, METRICS, n=1, cutoff=0.4)
+    known = {**METRICS, **own}
+    if name not in known:
+        near = get_close_matches(name, known, n=1, cutoff=0.4)
         raise SpecError(
-            f"{where}: {name!r} is no metric; expected one of {', '.join(METRICS)}.",
+            f"{where}: {name!r} is no metric; expected one of {', '.join(known)}.",
             remedy=f"Did you mean {near[0]!r}?" if near else "",
         )
-    metric = METRICS[name]
+    metric = known[name]
     if k is not None and (metric.uses == "values") != (k == 0):
         kind = "a regression" if k == 0 else "a classification"
         raise SpecError(f"{where}: the metric {name!r} does not go with {kind}.", remedy=_fitting(k))

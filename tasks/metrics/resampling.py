@@ -162,15 +162,17 @@ def find_adverse_row(metric: Metric, sample: Sample, *, to_first: bool) -> Sampl
     A few discordant rows, all in one direction, or none at all, would otherwise look like certainty to the bootstrap.
     For labels it is imagined: the first model is wrong and the second right (alone: the model is wrong), in the class
     where that moves the metric most. For ranks, where a row may do more or less harm, it is the most harmful row that
-    was seen, once more; where no row does any, imagined as well. For mean losses, which have no worst value, it is
+    was seen, once more; where no row does any, imagined as well. So too for a project's own metric of values. For mean losses, which have no worst value, it is
     always the most harmful row seen.
     """
     if metric.loss is not None:
         return sample.take_row(_most_harmful_loss(metric, sample, to_first=to_first))
-    if metric.uses == "scores":
+    if metric.uses in ("scores", "values"):
         seen = _most_harmful_rank(metric, sample, to_first=to_first)
         if seen is not None:
             return sample.take_row(seen)
+    if metric.uses == "values":
+        return sample.take_row(0)  # none does harm, so one is like another; a worst value cannot be imagined
     rows = [_imagined(sample, code, first_wrong=to_first) for code in range(sample.k)]
     longer = [sample.append(row) for row in rows]
     harms = [_harm(metric, each, each.counts[None, :].astype(np.float64), to_first=to_first)[0] for each in longer]

@@ -1,5 +1,6 @@
 """How much each feature matters to a model: what its primary metric loses when the feature's values are shuffled."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +10,16 @@ import pandas as pd
 
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers, Codes, Floats, Label
-from tasks.metrics.registry import find_metric, find_positive
+from tasks.metrics.registry import NONE_OF_ITS_OWN, Metric, find_metric, find_positive
 from tasks.models.inputs import read_target
 
 ROWS = 2_000
 """Rows that are asked, drawn at random: enough to tell what matters from what does not."""
 
 
-def measure_importance(model: Any, rows: pd.DataFrame, spec: ProjectSpec, seed: int = 0) -> dict[str, float]:
+def measure_importance(
+    model: Any, rows: pd.DataFrame, spec: ProjectSpec, seed: int = 0, own: Mapping[str, Metric] = NONE_OF_ITS_OWN
+) -> dict[str, float]:
     """Return each feature's share of the importance, 0 to 1; they sum to 1, or are all 0 where nothing matters.
 
     The importance of feature j is the loss of the primary metric on rows whose values of j are permuted (Breiman 2001,
@@ -30,13 +33,15 @@ def measure_importance(model: Any, rows: pd.DataFrame, spec: ProjectSpec, seed: 
         Rows that the model was not trained on, with the features and the target; their order does not count.
     seed
         Of the rows that are asked, and of the permutations.
+    own
+        The project's own metrics by name.
     """
     reader = _Reader(model, spec)
     drawn = _draw_rows(rows[reader.is_known(rows)], spec, seed)
     if drawn.empty:
         return {}
     k = len(model.classes)
-    metric = find_metric(spec.evaluation.metric, k)
+    metric = find_metric(spec.evaluation.metric, k, own=own)
     truth = reader.read_truth(drawn)
     positive = find_positive(spec.evaluation.positive, list(model.classes))
     features = drawn[list(spec.features)]

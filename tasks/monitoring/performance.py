@@ -1,6 +1,6 @@
 """The champion's figure on the rows of a window whose labels are known, and whether it fell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from tasks.contracts.project import ProjectSpec
 from tasks.contracts.upkeep import Performance
 from tasks.metrics.answers import Answers, Codes, Floats, Label
 from tasks.metrics.intervals import measure_with_interval
-from tasks.metrics.registry import Metric, find_metric, find_positive
+from tasks.metrics.registry import NONE_OF_ITS_OWN, Metric, find_metric, find_positive
 
 ALPHA = 0.025
 MOST_DRAWN = 200_000_000
@@ -41,6 +41,7 @@ def measure_performance(
     due: int,
     expected: float | None,
     group: "pd.Series | None" = None,
+    own: Mapping[str, Metric] = NONE_OF_ITS_OWN,
 ) -> PerformanceReport:
     """Return the primary metric on matured rows, and whether it fell.
 
@@ -63,13 +64,15 @@ def measure_performance(
         The champion's value on its test rows; None: it was never measured, nothing can have fallen.
     group
         Of each matured row, where `evaluation.group` says that rows are not independent.
+    own
+        The project's own metrics by name.
     """
     rules = spec.monitoring.performance if spec.monitoring else Performance()
     known: tuple[Label, ...] = ()
     if not spec.is_regression:
         unseen = set(matured["truth"].dropna().tolist()) - set(classes)
         known = tuple(dict.fromkeys([*classes, *sorted(unseen, key=repr)]))
-    metric = find_metric(spec.evaluation.metric, len(known))
+    metric = find_metric(spec.evaluation.metric, len(known), own=own)
     rows = len(matured)
     bare = PerformanceReport(
         metric=metric.name, rows=scored, due=due, matured=rows, expected=expected, fell=None, reason=""

@@ -49,7 +49,8 @@ def draw_timeline(replay: Replay) -> bytes:
         axes.plot([], [], color=RED, linewidth=1.2, linestyle="--", label="taken back: the one before did better")
     axes.set_xticks(places, [window.window.name for window in seen], rotation=45 if len(seen) > 8 else 0)
     axes.set(
-        ylabel=seen[0].metric, title=f"{replay.project}: {seen[0].window.name} to {seen[-1].window.name}, replayed"
+        ylabel=seen[0].metric + (" (lower is better)" if seen[0].direction == "lower" else ""),
+        title=f"{replay.project}: {seen[0].window.name} to {seen[-1].window.name}, replayed",
     )
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)

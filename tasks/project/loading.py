@@ -84,6 +84,8 @@ def _check_references(text: LocatedYaml, folder: ProjectFolder) -> list[Problem]
     paths += [("monitoring", "rows"), ("monitoring", "labels", "function")]
     paths += [("candidates", name, "network", "build") for name in read_at(text.data, dict, "candidates") or {}]
     paths += [(*prepare, i, "function") for prepare, count in _list_steps(text.data) for i in range(count)]
+    own = range(len(read_at(text.data, list, "evaluation", "metrics") or []))
+    paths += [("evaluation", "metrics", place, "function") for place in own]
     problems = []
     for path in paths:
         reference = read_at(text.data, str, *path)

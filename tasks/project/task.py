@@ -26,6 +26,7 @@ _NEUTRAL_OF_CANDIDATES: dict[tuple[str, ...], object] = {
 
 def check_task(data: dict[str, Any]) -> Iterator[Problem]:
     """Yield what does not go with the task of this project.yaml."""
+    yield from _check_own(data)
     kind, target = _find_target_type(data), data.get("target")
     task = data.get("task")
     if kind is None:
@@ -62,11 +63,32 @@ def _list_neutral(data: dict[str, Any]) -> Iterator[tuple[Path, object]]:
 def _check_metrics(data: dict[str, Any], *, regression: bool) -> Iterator[Problem]:
     """Yield the metrics that are known and of the other task; unknown names are told by `keepfit check`."""
     fitting, others = (OF_VALUES, OF_CLASSES) if regression else (OF_CLASSES, OF_VALUES)
-    own = _list_own(data)
+    own = {name: one.get("uses") for _, name, one in _list_own(data)}
+    choices = [*fitting, *(name for name, uses in own.items() if (uses == "values") == regression)]
+    wrong = {*others, *(name for name in own if name not in choices)}
     for path, name in _list_metrics(data):
-        if name in others and name not in own:
+        if name in wrong:
             what = "a regression" if regression else "a classification"
-            yield Problem(path, f"expected a metric of {what}: {', '.join([*fitting, *own])}; received {name}.")
+            yield Problem(path, f"expected a metric of {what}: {', '.join(choices)}; received {name}.")
+
+
+def _check_own(data: dict[str, Any]) -> Iterator[Problem]:
+    """Yield names of the project's own metrics that are taken, or stand where only others can."""
+    seen: list[str] = []
+    for place, name, _ in _list_own(data):
+        if name in (*OF_CLASSES, *OF_VALUES):
+            yield Problem(
+                ("evaluation", "metrics", place, "name"), f"{name!r} is the name of a metric that there is already."
+            )
+        elif name in seen:
+            yield Problem(("evaluation", "metrics", place, "name"), f"{name!r} stands here a second time.")
+        seen.append(name)
+    if _at(data, ("decision", "threshold")) == "tuned" and _at(data, ("decision", "costs")) in (_ABSENT, None):
+        named = _at(data, ("decision", "metric"))
+        name = _at(data, ("evaluation", "metric")) if named in (_ABSENT, None) else named
+        if name in seen:
+            said = f"a threshold is tuned for a metric of labels that comes with keepfit, or for `costs`; {name!r} is your own."
+            yield Problem(("decision", "metric"), said)
 
 
 def _list_metrics(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -81,21 +103,25 @@ def _list_metrics(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     return ((path, name) for path, name in paths if isinstance(name, str))
 
 
-def _list_own(data: dict[str, Any]) -> list[str]:
-    """Return the names of the project's own metrics."""
+def _list_own(data: dict[str, Any]) -> list[tuple[int, str, dict[str, Any]]]:
+    """Return place, name and description of each of the project's own metrics."""
     listed = _at(data, ("evaluation", "metrics"))
-    return [str(one.get("name")) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    found = enumerate(listed) if isinstance(listed, list) else ()
+    return [
+        (place, one["name"], one) for place, one in found if isinstance(one, dict) and isinstance(one.get("name"), str)
+    ]
 
 
 def _check_margins(data: dict[str, Any]) -> Iterator[Problem]:
     """Yield the margins that are used and left out: their defaults are meant for shares, not for units of a target."""
     metric = _at(data, ("evaluation", "metric"))
     metric = "rmse" if metric is _ABSENT else metric
-    if metric not in IN_UNITS_OF_THE_TARGET:
+    unbounded = [name for _, name, one in _list_own(data) if None in (one.get("range") or [])]
+    if metric not in (*IN_UNITS_OF_THE_TARGET, *unbounded):
         return
     for path in _list_margins(data):
         if _at(data, path) is _ABSENT:
-            said = f"expected a number in the units of {metric}, which are those of the target; the key is missing."
+            said = f"expected a number in the units of {metric}; the key is missing."
             yield Problem(path, f"{said} The default is meant for metrics between 0 and 1.")
 
 

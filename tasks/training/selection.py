@@ -14,6 +14,7 @@ from infra.errors import InsufficientData, TrainingFailed
 from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers, Codes
+from tasks.metrics.own import load_own
 from tasks.metrics.registry import Metric, find_metric, find_positive
 from tasks.models.inputs import Inputs, Rows
 from tasks.models.model import Array, Load, class_labels
@@ -70,7 +71,7 @@ def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress
     else:
         classes, truth = np.unique(rows.target, return_inverse=True)
     ruler = _Ruler(
-        find_metric(spec.evaluation.metric, len(classes)),
+        find_metric(spec.evaluation.metric, len(classes), own=load_own(spec.evaluation.metrics, load)),
         classes,
         find_positive(spec.evaluation.positive, class_labels(classes)),
     )

@@ -44,8 +44,9 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> Leaks:
     Classes: a number leaks when every pair of classes is parted with an area under the ROC curve of at least 0.995 in
     either direction (see `least_pairwise_auc`), a category when the most frequent class of each value, counted on every
     second row, is right for at least 99.5 % of the other rows of each class. Missing values are a value of their own.
-    Numbers as target (a regression): an absolute rank correlation (Spearman 1904) of at least 0.995. Text is not judged, a row that
-    repeats another one counts once, and a column of which a person says `known: before` is passed over. For what towers
+    Numbers as target: an absolute rank correlation (Spearman 1904) of at least 0.995; of a regression also the difference of
+    two numbers, see `find_differences`. Text is not judged, a row that repeats another one counts once, and a column of
+    which a person says `known: before` is passed over. For what towers
     see `find_towering`.
 
     Parameters
@@ -63,8 +64,7 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> Leaks:
     counts = np.bincount(classes) if len(classes) else np.zeros(0, dtype=int)
     is_number = spec.columns[spec.target].type in ("number", "integer")
     if spec.is_regression or (is_number and len(counts) > MAX_CLASSES):
-        names = [name for name in spec.features_of("number", "integer") if spec.columns[name].known != "before"]
-        return Leaks([found for name in names if (found := _judge_numeric_target(rows[name], target))], [])
+        return Leaks(_judge_value(rows, spec), [])
     if not 2 <= len(counts) <= MAX_CLASSES or counts.min() < MIN_CLASS_ROWS:
         return Leaks([], [])
     names = [name for name, column in spec.features.items() if column.is_quotable and column.known != "before"]
@@ -123,6 +123,55 @@ def _judge_feature(feature: pd.Series, classes: npt.NDArray[np.intp], target: st
         if recall >= ALMOST_PERFECT:
             return _say(feature.name, target, f"its values name the class, right for {recall:.1%} of each class")
     return ""
+
+
+def _judge_value(rows: pd.DataFrame, spec: ProjectSpec) -> list[str]:
+    """Return what gives a number away: a number alone, or else the difference of two, an end less a beginning."""
+    numbers, target = spec.features_of("number", "integer"), rows[spec.target]
+    vouched = [name for name in numbers if spec.columns[name].known == "before"]
+    alone = {
+        name: said for name in numbers if name not in vouched and (said := _judge_numeric_target(rows[name], target))
+    }
+    others = [name for name in numbers if name not in alone]
+    differences = find_differences(rows[others], target) if spec.is_regression else []
+    pairs = [pair for pair in differences if not set(pair) <= set(vouched)]
+    return [*alone.values(), *(_say_difference(pair, spec.target) for pair in pairs)]
+
+
+def find_differences(numbers: pd.DataFrame, target: pd.Series) -> list[tuple[str, str]]:
+    """Return the pairs of columns whose difference lies on a line with the target, and neither of the two as nearly.
+
+    Pearson's r of x_i - x_j and y, from one covariance matrix: (s_iy - s_jy) / sqrt((s_ii + s_jj - 2 s_ij) s_yy). It counts from
+    |r| = 0.995 on, where 1 - r² is at most half of what it is for each of the two alone. Rows with a missing value are left out.
+
+    Parameters
+    ----------
+    numbers
+        Shape (n, k).
+    target
+        Shape (n,).
+    """
+    table = np.column_stack([numbers.to_numpy(dtype=float, na_value=np.nan), target.to_numpy(dtype=float)])
+    table = table[np.isfinite(table).all(axis=1)]
+    if len(table) < 2 * MIN_CLASS_ROWS or table.shape[1] < 3:
+        return []
+    spread = np.cov(table, rowvar=False)
+    own, with_target, of_target = np.diag(spread)[:-1], spread[:-1, -1], spread[-1, -1]
+    both = own[:, None] + own[None, :] - 2 * spread[:-1, :-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pair = (with_target[:, None] - with_target[None, :]) ** 2 / (both * of_target)
+        single = np.nan_to_num(with_target**2 / (own * of_target))
+    best_alone = np.maximum(single[:, None], single[None, :])
+    found = (pair >= ALMOST_PERFECT**2) & (1 - pair <= (1 - best_alone) / 2)
+    names = list(numbers.columns)
+    return [(names[i], names[j]) for i, j in np.argwhere(np.triu(found, 1))]
+
+
+def _say_difference(pair: tuple[str, str], target: str) -> str:
+    return (
+        f"{_name_columns(pair)} is {target!r} almost to the digit (correlation at least {ALMOST_PERFECT}): were both known before "
+        "the target?"
+    )
 
 
 def _judge_numeric_target(feature: pd.Series, target: pd.Series) -> str:

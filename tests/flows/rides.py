@@ -1,4 +1,7 @@
-"""A light regression that is watched: rides with an id and a time, whose minutes are known a day later."""
+"""A light regression that is watched: rides with an id and a time, whose minutes are known a day later.
+
+It is judged by a metric of its own that is rmse under another name.
+"""
 
 from pathlib import Path
 from textwrap import dedent
@@ -25,6 +28,11 @@ SPEC = """\
     candidates:
       ridge: {estimator: sklearn.linear_model.Ridge}
     selection: {folds: 2}
+    evaluation:
+      metric: root_error
+      metrics:
+        - {name: root_error, function: "data:root_error", direction: lower, range: [0, null], uses: values}
+      bootstrap_draws: 500
     gate: {policy: superiority, floors: {rmse: 8}}
     monitoring:
       window: day
@@ -34,6 +42,13 @@ SPEC = """\
       performance: {min_rows: 100, margin: 0.5}
     retraining:
       watch: {margin: 0.5}
+    """
+
+OWN = """
+
+
+    def root_error(truth, answers):
+        return (((truth - answers) ** 2).mean()) ** 0.5
     """
 
 
@@ -60,7 +75,7 @@ def train_rides(zygote: Zygote, home: Path) -> Place:
     folder = home / "projects" / "rides"
     folder.mkdir(parents=True)
     (folder / "project.yaml").write_text(dedent(SPEC))
-    (folder / "data.py").write_text(dedent(DATA))
+    (folder / "data.py").write_text(dedent(DATA) + dedent(OWN))
     make_rides(1_500, "2013-06-01", 30).to_csv(folder / "history.csv", index=False)
     make_rides(3_000, "2013-07-01", 10, seed=7).to_csv(folder / "stream.csv", index=False)
     place.environment["KEEPFIT_PROJECTS"] = str(folder.parent)

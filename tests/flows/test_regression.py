@@ -90,7 +90,7 @@ def test_a_day_like_any_other_is_silent_and_its_figure_has_an_interval(rides: Pl
     assert seen["prediction", "prediction"]["test"] == seen["target", "label"]["test"] == "ks"
     assert seen["feature", "signal"]["importance"] > 0.9
     figure = told["performance"]
-    assert figure["metric"] == "rmse"
+    assert figure["metric"] == "root_error"
     assert figure["low"] < figure["value"] < figure["high"]
     assert figure["low"] < 5 < figure["high"]
     assert figure["fell"] is False

@@ -93,7 +93,10 @@ FULL: dict[str, Any] = {
         "method": "holdout", "folds": 3, "repeats": 2, "holdout_share": 0.3, "rule": "best", "also_test": ["net"],
     },
     "evaluation": {
-        "metric": "f1", "also": ["accuracy"], "positive": True, "bootstrap_draws": 100, "group": "shop", "seed": 3,
+        "metric": "f1", "also": ["accuracy", "profit"], "positive": True,
+        "metrics": [
+            {"name": "profit", "function": "metrics:profit", "direction": "higher", "range": [None, 5], "uses": "labels"}
+        ], "bootstrap_draws": 100, "group": "shop", "seed": 3,
     },
     "gate": {
         "policy": "non_inferiority", "margin": 0.1, "alpha": 0.05, "floors": {"f1": 0}, "guards": {"accuracy": 0.1},
@@ -391,6 +394,10 @@ SENSE = [
     (("tuning", "method"), "tpee", "tuning.method", r"one of grid, random, tpe; .* Did you mean 'tpe'"),
     (("tuning", "pruning"), "median", "the file", "candidates.dummy has neither folds .* nor epochs to be ended at"),
     (("tuning", "folds"), 3, "the file", "there are none, selection.method is holdout"),
+    (("evaluation", "metrics", 0, "range"), [5, 1], "evaluation.metrics[0]", r"from the least value to the greatest, .* \[5, 1\]"),
+    (("evaluation", "metrics", 0, "name"), "f1", "evaluation.metrics[0].name", "of a metric that there is already"),
+    (("evaluation", "metrics", 0, "uses"), "values", "evaluation.also[1]", "a metric of a classification: .*; received profit"),
+    (("evaluation", "metrics", 0, "direction"), "up", "evaluation.metrics[0].direction", "one of higher, lower"),
     (("candidates", "net", "estimator"), "sklearn.x.Y", "candidates.net", "exactly one of estimator, network"),
     (("candidates", "dummy", "estimator"), "os.system", "candidates.dummy.estimator", "of a scikit-learn class"),
     (("candidates", "Bad Name"), {}, "candidates.Bad Name", "expected a name: a lower-case letter"),
@@ -449,6 +456,18 @@ def test_only_numbers_may_be_declared_values(kind: str) -> None:
     )
 
 
+@pytest.mark.parametrize("decision", [{}, {"metric": "profit"}], ids=["by default", "by name"])
+def test_a_threshold_is_not_tuned_for_a_metric_of_ones_own(decision: dict[str, str]) -> None:
+    own = {"name": "profit", "function": "m:profit", "direction": "higher", "range": [0, 1], "uses": "labels"}
+    wrong = {
+        **MINIMAL,
+        "evaluation": {"metric": "profit", "metrics": [own]},
+        "decision": {"threshold": "tuned", **decision},
+    }
+    assert "'profit' is your own" in problems_of(wrong)["decision.metric"][1]
+    assert problems_of({**wrong, "decision": {"threshold": "tuned", "metric": "f1"}}) == {}
+
+
 def test_a_metric_of_values_is_refused_among_classes() -> None:
     found = problems_of(change(MINIMAL, ("evaluation",), {"metric": "rmse"}))
     assert "expected a metric of a classification: accuracy, " in found["evaluation.metric"][1]
@@ -467,7 +486,7 @@ def test_a_margin_in_units_of_the_target_is_asked_for_where_it_counts(where: Whe
     del part[where[-1]]
     ((path, (_, said)),) = problems_of(wrong).items()
     assert path == write_path(where)
-    assert said.startswith("expected a number in the units of mae, which are those of the target; the key is missing.")
+    assert said.startswith("expected a number in the units of mae; the key is missing.")
     assert problems_of(change(wrong, ("evaluation", "metric"), "r2")) == {}
 
 

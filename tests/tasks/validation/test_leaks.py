@@ -5,7 +5,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_clas
 from sklearn.metrics import roc_auc_score
 
 from tasks.contracts.project import Column
-from tasks.validation.leaks import cross_counted_recall, find_leaks
+from tasks.validation.leaks import cross_counted_recall, find_differences, find_leaks
 from tasks.validation.plausibility import find_towering
 from tasks.validation.ranking import least_pairwise_auc
 from tests.tasks.validation.projects import make_spec
@@ -56,11 +56,24 @@ def test_missingness_that_follows_a_binary_target_is_found():
     assert "AUC at least 1.000" in found
 
 
+def test_an_end_less_a_beginning_gives_a_duration_away_and_neither_alone_does():
+    start, duration = np.cumsum(np.abs(NOISE)) * 50, 30 + 5 * NOISE[::-1]
+    numbers = pd.DataFrame({"begins": start, "ends": start + duration + NOISE / 100, "noise": NOISE})
+    assert find_differences(numbers, pd.Series(duration)) == [("begins", "ends")]
+    assert find_differences(numbers.assign(ends=start + duration + 3 * NOISE), pd.Series(duration)) == []
+    columns = {name: Column(type="number") for name in (*numbers, "took")}
+    spec = make_spec(columns, target="took")
+    (said,) = find_leaks(numbers.assign(took=duration), spec).certain
+    assert "The difference of the columns 'begins' and 'ends' is 'took' almost to the digit" in said
+    near = pd.DataFrame({"copy": duration + 0.55 * NOISE, "small": NOISE / 1000})
+    assert find_differences(near, pd.Series(duration)) == [], "what the one says alone, the other does not add to"
+
+
 def test_a_number_that_orders_a_numeric_target_is_found():
     target = RNG.normal(size=600)
     (found,) = judge(np.exp(target), "number", target, "number")
     assert "rank correlation" in found
-    assert judge(target + NOISE, "number", target, "number") == []
+    assert judge(target + NOISE[::-1], "number", target, "number") == []
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
