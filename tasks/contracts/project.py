@@ -313,9 +313,6 @@ class ProjectSpec(Contract):
                 raise ValueError(
                     f"selection.also_test: {name!r} is not among the candidates: {', '.join(self.candidates)}"
                 )
-        networks = [name for name, one in self.candidates.items() if one.network]
-        if self.decision.threshold == "tuned" and networks:
-            raise ValueError(f"decision.threshold: tuned is for estimators; {', '.join(networks)}: networks")
         if self.monitoring and not (self.row_id and self.time):
             raise ValueError(
                 "monitoring: needs `row_id` and `time`, to join labels by the one and to cut windows by the other"

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from infra.errors import SpecError, TrainingFailed
 from tasks.contracts.project import Network, ProjectSpec
 from tasks.models.balancing import balance_rows, weigh_rows
+from tasks.models.deciding import choose_classes
 from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.layers import require_known_layers
@@ -47,10 +48,13 @@ class KerasModel:
     threads: int
     device: str = "CPU:0"
     history: dict[str, list[float]] = field(default_factory=dict)
+    threshold: float | None = None
+    """Probability of the class at `positive` from which it is answered; None: the most probable class is."""
+    positive: int = 1
     backend: Backend = "keras"
 
     def predict(self, frame: pd.DataFrame) -> Array:
-        """Return the most probable class of each row, shape (n,)."""
+        """Return the class that is answered to each row, shape (n,)."""
         return self.predict_inputs(self.columns.read(frame))
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:
@@ -61,7 +65,7 @@ class KerasModel:
         """Return the class for inputs that `InputColumns.read` made."""
         text = isinstance(self.classes[0], str)
         classes: Array = np.array(self.classes, dtype=object if text else None)
-        return np.asarray(classes[self.proba_inputs(inputs).argmax(axis=1)])
+        return np.asarray(classes[choose_classes(self.proba_inputs(inputs), self.threshold, self.positive)])
 
     def proba_inputs(self, inputs: Inputs) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""

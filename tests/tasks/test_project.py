@@ -76,7 +76,7 @@ FULL: dict[str, Any] = {
             "prepare": {"text": {"ngrams": 2}},
         },
     },
-    "decision": {"threshold": "even", "metric": None, "costs": None},
+    "decision": {"threshold": "tuned", "metric": None, "costs": {"false_positive": 1, "false_negative": 2.5}},
     "selection": {
         "method": "holdout", "folds": 3, "repeats": 2, "holdout_share": 0.3, "rule": "best", "also_test": ["net"],
     },
@@ -192,7 +192,6 @@ def test_every_key_there_is_stands_in_the_full_example() -> None:
             names = [name for name, part in definitions.items() if part is resolve(holder, definitions)]
             seen |= {(name, where[-1]) for name in names}
     elsewhere = {("Source", key) for key in ("function", "csv", "parquet")}  # one of four
-    elsewhere |= {("Costs", key) for key in ("false_positive", "false_negative")}  # a tuned threshold, without networks
     assert known - seen == elsewhere
 
 
@@ -315,8 +314,12 @@ SENSE = [
     (("columns", "shop", "type"), "datetime", "columns.shop.allowed", "stands only with"),
     (("candidates", "dummy", "balance", "weights"), "balanced", "candidates.dummy.balance", "do the same: choose one"),
     (("candidates", "net", "calibrate"), "sigmoid", "candidates.net", "calibrate stands with `estimator`"),
-    (("decision", "metric"), "f1", "decision", "metric and costs stand with threshold tuned"),
-    (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net: networks"),
+    (("decision", "metric"), "f1", "decision", "tuned for `metric` or for `costs`: choose one"),
+    (("decision", "threshold"), "even", "decision", "metric and costs stand with threshold tuned"),
+    (("candidates", "dummy", "balance", "resample"), "tomek", "candidates.dummy.balance", "tomek does not even them out"),
+    (("candidates", "dummy", "balance", "resample"), "smot", "candidates.dummy.balance.resample", r"Did you mean 'smote'\?"),
+    (("prepare", "steps", 0, "adds"), {"id": "number"}, "the file", r"prepare\.steps\[0\]\.adds: there is a column 'id'"),
+    (("prepare", "steps", 0, "adds"), {"ratio": "numbr"}, "prepare.steps[0].adds.ratio", r"Did you mean 'number'\?"),
     (("prepare", "category", "encode"), "target", "prepare.category", "min_share stands with encode one_hot or ordinal"),
     (("candidates", "net", "estimator"), "sklearn.x.Y", "candidates.net", "exactly one of estimator, network"),
     (("candidates", "dummy", "estimator"), "os.system", "candidates.dummy.estimator", "of a scikit-learn class"),
