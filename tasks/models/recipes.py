@@ -85,5 +85,7 @@ def fit_rows(
 
         recipe = KerasRecipe(name, spec, columns, load)
         model = recipe.fit(rows, on_epoch, watch=watch)
-        return decide_network(recipe, network, model, rows) if spec.decision.threshold == "tuned" else model
+        if spec.decision.threshold == "even":
+            return model
+        return decide_network(recipe, model, rows, watching=network.validation_share, refitted=network.refit)
     return SklearnRecipe(name, spec, columns).fit(rows)
