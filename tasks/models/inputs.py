@@ -1,6 +1,6 @@
 """From a frame to what estimators take: columns by name, one dtype a type. Learns nothing from the rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -121,17 +121,26 @@ class InputColumns:
         def of(*types: str) -> tuple[str, ...]:
             return tuple(name for name, kind in step.adds.items() if kind in types)
 
-        return cls(of("number", "boolean"), of("category"), of("text"), of("datetime"), not of("number"), of("boolean"))
+        return cls(
+            numbers=of("number", "boolean"),
+            categories=of("category"),
+            texts=of("text"),
+            times=of("datetime"),
+            complete=not of("number"),
+            truths=of("boolean"),
+        )
 
     def _with(self, other: "InputColumns") -> "InputColumns":
         """Return these columns and the others behind those of their kind, without steps."""
-        return InputColumns(
-            (*self.numbers, *other.numbers),
-            (*self.categories, *other.categories),
-            (*self.texts, *other.texts),
-            (*self.times, *other.times),
-            self.complete and other.complete,
-            (*self.truths, *other.truths),
+        return replace(
+            self,
+            numbers=(*self.numbers, *other.numbers),
+            categories=(*self.categories, *other.categories),
+            texts=(*self.texts, *other.texts),
+            times=(*self.times, *other.times),
+            complete=self.complete and other.complete,
+            truths=(*self.truths, *other.truths),
+            steps=(),
         )
 
     def _as_frame(self, inputs: Inputs) -> pd.DataFrame:
