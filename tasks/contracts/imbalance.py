@@ -80,7 +80,8 @@ class Decision(Contract):
     threshold: Literal["even", "tuned"] = Field(
         "even",
         description="even: the more probable class; tuned: positive from the probability on that was best for `costs`, or "
-        "for `metric`, on training rows that the model was not fitted on.",
+        "for `metric`, on training rows that the model was not fitted on: each fifth of them in turn; of a network the share that "
+        "watches (`validation_share`, else a fifth), in one more training where it is refitted.",
     )
     metric: str | None = Field(
         None, description="tuned: a metric of labels; default evaluation.metric where it is one."

@@ -345,10 +345,7 @@ class ProjectSpec(Contract):
         for where, column in self._columns_named():
             if column not in self.columns:
                 raise ValueError(f"{where}: {column!r} is not among the columns: {', '.join(self.columns)}")
-        networks = [name for name, one in self.candidates.items() if one.network]
         check_tuning(self.tuning, self.candidates, holdout=self.selection.method == "holdout")
-        if self.decision.threshold == "tuned" and networks:
-            raise ValueError(f"decision.threshold: tuned is for estimators; {', '.join(networks)}: networks")
         if self.monitoring and not (self.row_id and self.time):
             raise ValueError(
                 "monitoring: needs `row_id` and `time`, to join labels by the one and to cut windows by the other"

@@ -59,14 +59,17 @@ class Decided(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """Return the class of each row, shape (n,)."""
-        shares = self.predict_proba(X)
-        if self.threshold is None:
-            return np.asarray(self.classes_[shares.argmax(axis=1)])
-        says = shares[:, self.positive] >= self.threshold
-        return np.asarray(self.classes_[np.where(says, self.positive, 1 - self.positive)])
+        return np.asarray(self.classes_[choose_classes(self.predict_proba(X), self.threshold, self.positive)])
 
     def __sklearn_tags__(self) -> Any:
         return self.pipeline.__sklearn_tags__()
+
+
+def choose_classes(shares: Floats, threshold: float | None, positive: int) -> Array:
+    """Return the place of the class that is answered: the positive one from the threshold on, else the most probable, shape (n,)."""
+    if threshold is None:
+        return np.asarray(shares.argmax(axis=1))
+    return np.where(shares[:, positive] >= threshold, positive, 1 - positive)
 
 
 def learn_curves(truth: Array, shares: Floats, how: Calibrate) -> list[Floats]:

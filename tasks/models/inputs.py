@@ -1,6 +1,6 @@
 """From a frame to what estimators take: columns by name, one dtype a type. Learns nothing from the rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -143,13 +143,15 @@ class InputColumns:
 
     def _with(self, other: "InputColumns") -> "InputColumns":
         """Return these columns and the others behind those of their kind, without steps."""
-        return InputColumns(
+        return replace(
+            self,
             numbers=(*self.numbers, *other.numbers),
             categories=(*self.categories, *other.categories),
             texts=(*self.texts, *other.texts),
             times=(*self.times, *other.times),
             complete=self.complete and other.complete,
             truths=(*self.truths, *other.truths),
+            steps=(),
         )
 
     def _as_frame(self, inputs: Inputs) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from infra.settings import load_settings
 from tasks.contracts.networks import Architecture, Network
 from tasks.contracts.project import ProjectSpec
 from tasks.models.balancing import balance_rows, weigh_rows
+from tasks.models.deciding import choose_classes
 from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.layers import require_known_layers
@@ -50,10 +51,13 @@ class KerasModel:
     history: dict[str, list[float]] = field(default_factory=dict)
     epochs: int = 0
     """Epochs of training that the weights are those of; fewer than there were where it ended early."""
+    threshold: float | None = None
+    """Probability of the class at `positive` from which it is answered; None: the most probable class is."""
+    positive: int = 1
     backend: Backend = "keras"
 
     def predict(self, frame: pd.DataFrame) -> Array:
-        """Return the most probable class of each row, or a regression's value, shape (n,)."""
+        """Return the class that is answered to each row, or a regression's value, shape (n,)."""
         return self.predict_inputs(self.columns.read(frame))
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:
@@ -66,7 +70,7 @@ class KerasModel:
             return self._answer(inputs)[:, 0]
         text = isinstance(self.classes[0], str)
         classes: Array = np.array(self.classes, dtype=object if text else None)
-        return np.asarray(classes[self.proba_inputs(inputs).argmax(axis=1)])
+        return np.asarray(classes[choose_classes(self.proba_inputs(inputs), self.threshold, self.positive)])
 
     def proba_inputs(self, inputs: Inputs) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""

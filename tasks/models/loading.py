@@ -52,13 +52,14 @@ def load_model(path: Path, expected_content: str | None = None, load: Load | Non
         if manifest["backend"] == "sklearn":
             return SklearnModel(columns, load_pipeline(members[PIPELINE]))
         threads = int(manifest["threads"])
+        decided = {name: manifest[name] for name in ("threshold", "positive") if name in manifest}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"The model file's manifest is not whole: {error!r}") from error
     from tasks.models.keras_models import KerasModel  # noqa: PLC0415  brings TensorFlow
 
     network = _load_network(members, threads)
     prepare = load_pipeline(members[PIPELINE]) if PIPELINE in members else None
-    return KerasModel(columns, prepare, network, classes, threads)
+    return KerasModel(columns, prepare, network, classes, threads, **decided)
 
 
 def _read_manifest(members: Mapping[str, bytes]) -> dict[str, Any]:

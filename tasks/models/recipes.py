@@ -79,8 +79,13 @@ def fit_rows(
     if name not in spec.candidates:
         raise SpecError(f"{spec.name}: no candidate {name!r}; there are {', '.join(spec.candidates)}.")
     columns = replace(InputColumns.of(spec), steps=find_steps(spec.preparation_of(name), load))
-    if spec.candidates[name].network is not None:
+    if (network := spec.candidates[name].network) is not None:
         from tasks.models.keras_models import KerasRecipe  # noqa: PLC0415  brings TensorFlow
+        from tasks.models.network_decisions import decide_network  # noqa: PLC0415  likewise
 
-        return KerasRecipe(name, spec, columns, load).fit(rows, on_epoch, watch=watch)
+        recipe = KerasRecipe(name, spec, columns, load)
+        model = recipe.fit(rows, on_epoch, watch=watch)
+        if spec.decision.threshold == "even":
+            return model
+        return decide_network(recipe, model, rows, watching=network.validation_share, refitted=network.refit)
     return SklearnRecipe(name, spec, columns).fit(rows)

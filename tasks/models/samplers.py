@@ -170,9 +170,9 @@ class _Sampling:
             return self.rows
         if self.rows.weights is not None:
             raise SpecError(
-                f"{self.where}.balance.resample: {self.balance.resample} makes rows that have no age, and "
-                "training_rows.keep 'decay' weighs rows by age.",
-                remedy="Take `resample: over`, or `training_rows: {keep: last}`.",
+                f"{self.where}.balance.resample: {self.balance.resample} makes rows that have no weight, and "
+                "rows are weighed here (training_rows.keep 'decay', or a loss that weighs classes).",
+                remedy="Take `resample: over`, or weigh no rows: `training_rows: {keep: last}`, another loss.",
             )
         self._require_neighbours(classes[list(growing)], sizes[list(growing)])
         try:

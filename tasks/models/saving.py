@@ -42,7 +42,10 @@ def _members(model: Any) -> dict[str, bytes]:
         return {MANIFEST: _json(manifest), PIPELINE: dump_pipeline(model.pipeline)}
     from tasks.models.keras_models import network_config  # noqa: PLC0415  brings TensorFlow
 
-    members = {MANIFEST: _json({**manifest, "threads": model.threads}), NETWORK: _json(network_config(model.network))}
+    manifest["threads"] = model.threads
+    if model.threshold is not None:
+        manifest |= {"threshold": model.threshold, "positive": model.positive}
+    members = {MANIFEST: _json(manifest), NETWORK: _json(network_config(model.network))}
     if model.prepare is not None:
         members[PIPELINE] = dump_pipeline(model.prepare)
     for at, weight in enumerate(model.network.get_weights()):

@@ -84,7 +84,7 @@ FULL: dict[str, Any] = {
         },
         **NETWORKS,
     },
-    "decision": {"threshold": "even", "metric": None, "costs": None},
+    "decision": {"threshold": "tuned", "metric": None, "costs": {"false_positive": 1, "false_negative": 2.5}},
     "tuning": {
         "method": "random", "trials": 7, "pruning": "none", "batch": 2, "folds": None, "seed": 5, "workers": 2,
         "workers_on": "pool",
@@ -241,7 +241,6 @@ def test_every_key_there_is_stands_in_the_full_example() -> None:
             names = [name for name, part in definitions.items() if part is resolve(holder, definitions)]
             seen |= {(name, where[-1]) for name in names}
     elsewhere = {("Source", key) for key in ("function", "csv", "parquet")}  # one of four
-    elsewhere |= {("Costs", key) for key in ("false_positive", "false_negative")}  # a tuned threshold, without networks
     assert known - seen == elsewhere
 
 
@@ -379,8 +378,12 @@ SENSE = [
     (("candidates", "cnn2d", "network", "architecture", "filters"), [2, 2, 2], "candidates.cnn2d.network.architecture", "below 8 by 8 pixels"),
     (("candidates", "gru", "params"), {"units": 2}, "candidates.gru", "those of an architecture stand beside its name"),
     (("candidates", "gru", "network", "validation_share"), 0, "candidates.gru.network", "early_stopping needs rows that watch"),
-    (("decision", "metric"), "f1", "decision", "metric and costs stand with threshold tuned"),
-    (("decision", "threshold"), "tuned", "the file", "tuned is for estimators; net, dense, .*: networks"),
+    (("decision", "metric"), "f1", "decision", "tuned for `metric` or for `costs`: choose one"),
+    (("decision", "threshold"), "even", "decision", "metric and costs stand with threshold tuned"),
+    (("candidates", "dummy", "balance", "resample"), "tomek", "candidates.dummy.balance", "tomek does not even them out"),
+    (("candidates", "dummy", "balance", "resample"), "smot", "candidates.dummy.balance.resample", r"Did you mean 'smote'\?"),
+    (("prepare", "steps", 0, "adds"), {"id": "number"}, "the file", r"prepare\.steps\[0\]\.adds: there is a column 'id'"),
+    (("prepare", "steps", 0, "adds"), {"ratio": "numbr"}, "prepare.steps[0].adds.ratio", r"Did you mean 'number'\?"),
     (("prepare", "category", "encode"), "target", "prepare.category", "min_share stands with encode one_hot or ordinal"),
     (("candidates", "dummy", "search", "strategy"), {"choices": [1]}, "candidates.dummy", "stands in params too"),
     (("candidates", "dummy", "search", "prepare.number.scal"), {"choices": [1]}, "candidates.dummy", r"Did you mean 'prepare.number.scale'"),

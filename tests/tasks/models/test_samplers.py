@@ -116,7 +116,7 @@ def test_ages_go_with_their_rows(how):
     after = sample(how, rows._replace(weights=rows.matrix[:, 0] + 10))
     assert np.isclose(after.weights.mean(), 1)
     assert np.allclose(after.weights / (after.matrix[:, 0] + 10), after.weights[0] / (after.matrix[0, 0] + 10))
-    with pytest.raises(SpecError, match="makes rows that have no age"):
+    with pytest.raises(SpecError, match="makes rows that have no weight"):
         sample("smote", rows._replace(weights=rows.matrix[:, 0]))
 
 

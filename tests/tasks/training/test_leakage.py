@@ -57,6 +57,10 @@ COMPANIONS: dict[Path, dict[str, Any]] = {
     ("training_rows", "keep", "decay"): {"training_rows.half_life_days": 20},
     ("prepare", "steps", "adds", "number"): {"prepare.steps": [{"function": "own:ratio", "adds": {"ratio": "number"}}]},
     ("prepare", "number", "impute", "none"): {"columns.note.feature": False, "candidates.one": BOOSTING},
+    ("task", "regression"): {
+        "target": "count", "columns.count": {"type": "number"}, "columns.answer.feature": False, "evaluation.metric": "mae",
+        "candidates.one": {"estimator": "sklearn.linear_model.Ridge"},
+    },
     ("split", "method", "random"): {"split": {"method": "random", "test_share": 0.3, "stratify": False}},
     ("split", "method", "grouped"): {"split.column": "shop"},
     ("selection", "method", "cross_validation"): {"selection.folds": 2},
