@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -130,7 +131,8 @@ class KerasRecipe:
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
         shown, weights = fitted.inputs, weigh_rows(fitted, balance)
-        weights = weigh_classes(fitted.target, weights, self._network.loss, classes)
+        with _saying(self._where):
+            weights = weigh_classes(fitted.target, weights, self._network.loss, classes)
         inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, fitted.target))
         watched = None
         if held is not None:
@@ -184,8 +186,9 @@ class KerasRecipe:
         if build is not None:
             network = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
         elif spec.architecture is not None:
-            network = self._build_named(keras, shape, spec.architecture, prepare)
-            self._compile(keras, network, shape, rows)
+            with _saying(self._where):
+                network = self._build_named(keras, shape, spec.architecture, prepare)
+                self._compile(keras, network, shape, rows)
         require_known_layers(network_config(network))
         self._require_outputs(network, shape)
         return network
@@ -219,12 +222,21 @@ class KerasRecipe:
 
     def _require_outputs(self, network: Any, shape: NetworkShape) -> None:
         width = network.output_shape[-1]
-        if width != shape.classes and not (width == 1 and shape.classes == 2):
+        if width != shape.classes and not (width == 1 and shape.classes in (0, 2)):
             raise TrainingFailed(
                 f"{self._where}: expected an output for each of the {shape.classes} classes (or one for two), "
                 f"received a network with {width}.",
                 remedy="The build function is told the number of classes: `shape.classes`.",
             )
+
+
+@contextmanager
+def _saying(where: str) -> Iterator[None]:
+    """Say which candidate it is whose network cannot be meant."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(f"{where}.network: {error.message}", remedy=error.remedy) from error
 
 
 def _count_twice(on_epoch: OnEpoch | None) -> OnEpoch | None:

@@ -142,7 +142,9 @@ def test_a_row_becomes_an_image_row_by_row():
 
 
 def test_an_image_of_other_pixels_than_columns_is_refused():
-    with pytest.raises(SpecError, match=r"expected 4 x 3 x 1 = 12 numbers a row, received 8"):
+    with pytest.raises(
+        SpecError, match=r"plain: candidates\.one\.network: cnn2d: expected 4 x 3 x 1 = 12 numbers a row, received 8"
+    ):
         fit("cnn2d", width=3)
 
 
