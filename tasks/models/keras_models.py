@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
@@ -143,7 +144,8 @@ class KerasRecipe:
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
         shown, weights = self.columns.derive(fitted.inputs, guarded=True), weigh_rows(fitted, balance)
-        weights = weigh_classes(fitted.target, weights, self._network.loss, classes)
+        with _saying(self._where):
+            weights = weigh_classes(fitted.target, weights, self._network.loss, classes)
         inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, fitted.target))
         inputs, target, weights = self._resample(Prepared(inputs, fitted.target, weights), prepare)
         watched = None
@@ -177,7 +179,7 @@ class KerasRecipe:
         balance = self.spec.candidates[self.name].balance
         if balance.resample not in BY_NEIGHBOURS:
             return rows
-        require_mixable(self.columns.widened.texts, balance, self._where)
+        require_mixable(self.columns.widened, balance, self._where)
         nominal = find_nominal([] if prepare is None else prepare.steps, self.columns)
         return resample_prepared(rows, nominal, balance, self.spec.seed, self._where)
 
@@ -212,8 +214,9 @@ class KerasRecipe:
         if build is not None:
             network = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
         elif spec.architecture is not None:
-            network = self._build_named(keras, shape, spec.architecture, prepare)
-            self._compile(keras, network, shape, rows)
+            with _saying(self._where):
+                network = self._build_named(keras, shape, spec.architecture, prepare)
+                self._compile(keras, network, shape, rows)
         require_known_layers(network_config(network))
         self._require_outputs(network, shape)
         return network
@@ -273,6 +276,15 @@ def _number(target: Array, classes: Array) -> Array:
 def _describe_values(target: Array) -> tuple[float, float]:
     """Return mean and standard deviation of a regression's target; 0 and 1 of classes, and 1 where nothing varies."""
     return (0.0, 1.0) if has_classes(target) else (float(target.mean()), float(target.std()) or 1.0)
+
+
+@contextmanager
+def _saying(where: str) -> Iterator[None]:
+    """Say which candidate it is whose network cannot be meant."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(f"{where}.network: {error.message}", remedy=error.remedy) from error
 
 
 def _count_twice(on_epoch: OnEpoch | None) -> OnEpoch | None:

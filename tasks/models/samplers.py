@@ -13,6 +13,7 @@ import numpy as np
 from infra.errors import InsufficientData, SpecError
 from tasks.contracts.imbalance import Balance
 from tasks.models.balancing import wanted_sizes
+from tasks.models.inputs import InputColumns
 from tasks.models.model import Array, Floats
 
 BY_NEIGHBOURS = ("smote", "borderline_smote", "adasyn", "tomek", "edited_nearest_neighbours", "smote_tomek")
@@ -63,19 +64,21 @@ def resample_prepared(rows: Prepared, nominal: Groups, balance: Balance, seed: i
     return _Sampling(rows, _Space.learn(rows.matrix, nominal, where), balance, seed, where).run()
 
 
-def require_mixable(texts: Sequence[str], balance: Balance, where: str) -> None:
-    """Refuse neighbours among texts.
+def require_mixable(columns: InputColumns, balance: Balance, where: str) -> None:
+    """Refuse neighbours among texts and pictures.
 
     Raises
     ------
     SpecError
-        Rows are to be made or left out by their neighbours, and the features hold text.
+        Rows are to be made or left out by their neighbours, and the features hold text or pictures.
     """
-    if balance.resample in BY_NEIGHBOURS and texts:
+    unmixable = [*columns.texts, *columns.images]
+    if balance.resample in BY_NEIGHBOURS and unmixable:
+        kind = "text" if columns.texts else "pictures"
         raise SpecError(
-            f"{where}.balance.resample: {balance.resample} looks for near rows among numbers and categories; {texts[0]!r} is "
-            "text, and a mixture of two texts is none.",
-            remedy="With text take `resample: over`, `resample: under` or `weights: balanced`.",
+            f"{where}.balance.resample: {balance.resample} looks for near rows among numbers and categories; {unmixable[0]!r} "
+            f"holds {kind}, and a mixture of two is none.",
+            remedy="With them take `resample: over`, `resample: under` or `weights: balanced`.",
         )
 
 

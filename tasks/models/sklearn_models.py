@@ -112,7 +112,7 @@ class SklearnRecipe:
         if balance.resample not in BY_NEIGHBOURS:
             pipeline.fit(inputs, target, **({} if weights is None else {"model__sample_weight": weights}))
             return
-        require_mixable(self.columns.widened.texts, balance, self._where)
+        require_mixable(self.columns.widened, balance, self._where)
         *steps, (_, estimator) = pipeline.steps
         prepared = Pipeline(steps).fit_transform(inputs, target) if steps else inputs
         nominal = find_nominal(steps, self.columns)

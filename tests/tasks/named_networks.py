@@ -1,4 +1,4 @@
-"""Candidates that between them say every key of a network by name."""
+"""Networks by name and what they may be trained with: every key once."""
 
 from typing import Any
 
@@ -68,4 +68,11 @@ def _candidates() -> dict[str, dict[str, Any]]:
     return found
 
 
-NETWORKS = _candidates()
+NETWORKS: dict[str, Any] = {
+    "name": "named",
+    "source": {"sql": {"query": "SELECT 1", "url_env": "URL"}},
+    "columns": {"words": {"type": "text"}, "sold": {"type": "boolean"}},
+    "target": "sold",
+    "candidates": _candidates(),
+}
+"""A project.yaml with every key of a network by name."""

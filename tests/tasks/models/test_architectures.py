@@ -1,5 +1,7 @@
 """Networks by name: built, trained, stored and answered as any other candidate."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +30,7 @@ def spec_for(name, network=None, **parameters):
     return numbers_spec({"one": candidate}, columns={"note": {"type": "text"}, "y": {"type": "integer"}})
 
 
-def rows_for(name, n=60, classes=2):
+def rows_for(name, n=240, classes=2):
     """Return rows whose class is told by the first two numbers, or by one word."""
     rng = np.random.default_rng(1)
     answer = np.arange(n) % classes
@@ -46,44 +48,39 @@ def fit(name, frame=None, network=None, **parameters):
     return fit_candidate("one", spec, rows_for(name) if frame is None else frame, load=no_functions)
 
 
+PLAIN = {"dropout": 0.0, "l1": 0.0, "l2": 0.0}
+FAST = {"epochs": 3, "batch_size": 8, "optimizer": {"learning_rate": 0.03}}
 ONE_WAY = {"layers": 1, "bidirectional": False}
 FEW: dict[str, dict] = {"simple_rnn": ONE_WAY, "gru": ONE_WAY, "transformer": {"blocks": 1}}
 """Tracing is what takes the time here; lstm keeps its two layers and both directions."""
 
 
+@cache
+def learnt(name):
+    """Return the architecture after it had time to learn; once for all tests."""
+    return fit(name, network=FAST, **PLAIN, **FEW.get(name, {}))
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_an_architecture_is_stored_and_answers_as_the_fitted_one(name, tmp_path):
-    model, frame = fit(name, **FEW.get(name, {})), rows_for(name)
+def test_an_architecture_learns_what_its_rows_show_and_is_stored_with_it(name, tmp_path):
+    model, frame = learnt(name), rows_for(name)
+    assert np.mean(model.predict(frame) == frame["y"]) > 0.9
     content = save_model(model, tmp_path / "model")
     assert np.array_equal(load_model(tmp_path / "model", content).predict_proba(frame), model.predict_proba(frame))
     assert np.array_equal(model.predict_proba(frame), model.predict_proba(frame))
 
 
-@pytest.mark.parametrize("name", ["dense", "average_embedding", "simple_rnn"])
+@pytest.mark.parametrize("name", ["cnn2d", "average_embedding", "gru"])
 def test_the_same_seed_gives_the_same_network(name, tmp_path):
-    digests = {save_model(fit(name, **FEW.get(name, {})), tmp_path / "model") for _ in range(2)}
-    assert len(digests) == 1
+    again = fit(name, network=FAST, **PLAIN, **FEW.get(name, {}))
+    assert save_model(again, tmp_path / "again") == save_model(learnt(name), tmp_path / "model")
 
 
-@pytest.mark.parametrize("name", ["dense", "cnn1d"])
-def test_an_architecture_has_an_output_for_each_of_several_classes(name):
-    frame = rows_for(name, classes=3)
-    shares = fit(name, frame).predict_proba(frame)
-    assert shares.shape == (60, 3)
+def test_an_architecture_has_an_output_for_each_of_several_classes():
+    frame = rows_for("dense", classes=3)
+    shares = fit("dense", frame).predict_proba(frame)
+    assert shares.shape == (240, 3)
     assert np.allclose(shares.sum(axis=1), 1)
-
-
-PLAIN = {"dropout": 0.0, "l1": 0.0, "l2": 0.0}
-AS_IT_IS = {"augment": {}}
-FAST = {"epochs": 30, "batch_size": 10, "optimizer": {"learning_rate": 0.02}}
-
-
-@pytest.mark.parametrize("name", ["dense", "cnn2d", "average_embedding", "cnn1d", "transformer"])
-def test_an_architecture_learns_what_its_rows_show(name):
-    parameters = {**PLAIN, **({"word_dropout": 0.0} if name in SEQUENCES else {})}
-    parameters |= AS_IT_IS if name == "cnn2d" else {}
-    frame = rows_for(name)
-    assert np.mean(fit(name, frame, FAST, **{**parameters, **FEW.get(name, {})}).predict(frame) == frame["y"]) > 0.9
 
 
 def _network(name, shape, **parameters):
@@ -150,7 +147,9 @@ def test_a_row_becomes_an_image_row_by_row():
 
 
 def test_an_image_of_other_pixels_than_columns_is_refused():
-    with pytest.raises(SpecError, match=r"expected 4 x 3 x 1 = 12 numbers a row, received 8"):
+    with pytest.raises(
+        SpecError, match=r"plain: candidates\.one\.network: cnn2d: expected 4 x 3 x 1 = 12 numbers a row, received 8"
+    ):
         fit("cnn2d", width=3)
 
 
@@ -159,9 +158,8 @@ def test_an_image_of_other_pixels_than_columns_is_refused():
     [
         ("dense", "dropout"),
         ("cnn1d", "dropout"),
-        ("lstm", "dropout"),
         ("transformer", "dropout"),
-        ("gru", "word_dropout"),
+        ("average_embedding", "word_dropout"),
     ],
 )
 def test_dropout_acts_in_training_and_never_in_answers(name, parameter):
@@ -171,8 +169,8 @@ def test_dropout_acts_in_training_and_never_in_answers(name, parameter):
     whole, dropped = (_network(name, shape, **{**off, parameter: share}) for share in (0.0, 0.5))
     dropped.set_weights(whole.get_weights())
     assert np.array_equal(whole(rows, training=False), dropped(rows, training=False))
-    assert len({float(np.asarray(dropped(rows, training=True))[0, 0]) for _ in range(4)}) > 1
-    assert len({float(np.asarray(whole(rows, training=True))[0, 0]) for _ in range(4)}) == 1
+    assert len({float(np.asarray(dropped(rows, training=True))[0, 0]) for _ in range(3)}) > 1
+    assert len({float(np.asarray(whole(rows, training=True))[0, 0]) for _ in range(2)}) == 1
 
 
 def test_word_dropout_leaves_out_whole_words():
@@ -188,7 +186,7 @@ def test_word_dropout_leaves_out_whole_words():
 
 def test_penalties_draw_weights_to_zero():
     def size(**penalty):
-        network = fit("dense", network={**FAST, "epochs": 8}, **{**PLAIN, **penalty}).network
+        network = (fit("dense", network=FAST, **{**PLAIN, **penalty}) if penalty else learnt("dense")).network
         return sum(float(np.abs(weight).sum()) for weight in network.get_weights() if weight.ndim == 2)
 
     free = size()

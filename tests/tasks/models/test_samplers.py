@@ -248,7 +248,7 @@ def test_classes_that_never_meet_give_adasyn_nothing_to_do():
 def test_a_mixture_of_texts_is_refused():
     columns = {"a": {"type": "number"}, "b": {"type": "text"}, "y": {"type": "integer"}}
     spec = numbers_spec({"one": {**LOGISTIC, "balance": {"resample": "smote"}}}, columns=columns)
-    with pytest.raises(SpecError, match="'b' is text, and a mixture of two texts is none"):
+    with pytest.raises(SpecError, match="'b' holds text, and a mixture of two is none"):
         fit_candidate("one", spec, number_rows().assign(b="word"), load=no_functions)
 
 
