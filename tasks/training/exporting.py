@@ -98,8 +98,6 @@ def export_model(model: Any, spec: ProjectSpec, frame: pd.DataFrame, folder: Pat
     frame
         The test rows, with their target.
     """
-    if len(model.classes) < 2:
-        return OnnxExport(status="not exported", reason="only models that answer classes are exported")
     rows = frame.iloc[: _row_limit(model)].reset_index(drop=True)
     columns: InputColumns = model.columns
     inputs = columns.read(pd.concat([rows, make_odd_rows(rows, spec)], ignore_index=True))
@@ -125,7 +123,9 @@ def export_model(model: Any, spec: ProjectSpec, frame: pd.DataFrame, folder: Pat
         largest_difference=difference,
         size_bytes=len(form.content),
         latency_ms=measure_latency(lambda: answer_onnx(session, form.feed(one))),
-        model_latency_ms=measure_latency(lambda: model.proba_inputs(one)),
+        model_latency_ms=measure_latency(
+            lambda: model.proba_inputs(one) if model.classes else model.predict_inputs(one)
+        ),
         int8=quantise(form, model, spec, (asked, truth), folder) if spec.export.int8 and truth is not None else None,
     )
 
@@ -139,10 +139,12 @@ def _try_way(way: Way, inputs: Inputs, tolerance: float, refused: list[str]) -> 
             form = convert()
         session = open_session(form.content)
         ours, theirs = form.answer(inputs), answer_onnx(session, form.feed(inputs))
+        theirs = _as_shares(theirs) if ours.shape[1] > 1 else theirs
     except Exception as error:  # noqa: BLE001 - converter and runtime raise what they like, and the next way is tried
         refused.append(f"{name}: {_say(error)}")
         return None, None, 0.0
-    problem, difference = compare_answers(ours, theirs, tolerance)
+    compare = compare_answers if ours.shape[1] > 1 else compare_values
+    problem, difference = compare(ours, theirs, tolerance)
     if problem:
         refused.append(f"{name}: {problem}")
         return None, None, difference
@@ -171,6 +173,18 @@ def compare_answers(ours: Floats, theirs: Floats, tolerance: float) -> tuple[str
     tied = ordered[:, -1] - ordered[:, -2] <= 2 * tolerance
     other = (ours.argmax(axis=1) != theirs.argmax(axis=1)) & ~tied
     return (f"{int(other.sum())} of {len(ours)} rows get another class" if other.any() else ""), largest
+
+
+def compare_values(ours: Floats, theirs: Floats, tolerance: float) -> tuple[str, float]:
+    """Return the same for the values of a regression, shape (n, 1), in standard deviations of the model's own answers."""
+    if ours.shape != theirs.shape:
+        return f"expected answers of shape {ours.shape}, received {theirs.shape}", float("inf")
+    apart = np.abs(ours - theirs) / (float(ours.std()) or 1.0)
+    if not np.isfinite(apart).all():
+        return "an answer is not a number", float("inf")
+    largest, rows = float(apart.max(initial=0.0)), int((apart > tolerance).sum())
+    said = f"{rows} of {len(ours)} rows are answered otherwise, by up to {largest:.2g} sd (tolerance {tolerance:g})"
+    return said if rows else "", largest
 
 
 def make_odd_rows(rows: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
@@ -202,9 +216,13 @@ def open_session(content: bytes) -> Any:
 
 
 def answer_onnx(session: Any, feed: dict[str, Array]) -> Floats:
-    """Return the probabilities, shape (n, k): the last output, two columns where a network has one for two classes."""
-    shares = np.asarray(session.run(None, feed)[-1], dtype=np.float64)
-    return np.hstack([1 - shares, shares]) if shares.ndim == 2 and shares.shape[1] == 1 else shares
+    """Return the last output, shape (n, k): probabilities, or values."""
+    return np.asarray(session.run(None, feed)[-1], dtype=np.float64)
+
+
+def _as_shares(answers: Floats) -> Floats:
+    """Return probabilities of both classes where a network gives that of the second alone."""
+    return np.hstack([1 - answers, answers]) if answers.ndim == 2 and answers.shape[1] == 1 else answers
 
 
 def measure_latency(answer: Callable[[], object]) -> float:
@@ -279,13 +297,16 @@ def _say(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:SAID]}"
 
 
-def _measure(spec: ProjectSpec, model: Any, truth: Array, shares: Floats) -> float:
-    classes = np.asarray(model.classes)
+def _measure(spec: ProjectSpec, model: Any, truth: Array, answers: Floats) -> float:
+    metric = find_metric(spec.evaluation.metric, len(model.classes))
+    if not model.classes:
+        return metric.value(truth.astype(np.float64), Answers("candidate", "onnx", answers[:, 0]), 0, -1)
+    shares = _as_shares(answers)
     codes = np.array([model.classes.index(each) for each in truth.tolist()])
-    metric = find_metric(spec.evaluation.metric, len(classes))
     positive = find_positive(spec.evaluation.positive, model.classes)
-    answers = Answers("candidate", "onnx", shares.argmax(axis=1), shares)
-    return metric.value(codes, answers, len(classes), positive)
+    return metric.value(
+        codes, Answers("candidate", "onnx", shares.argmax(axis=1), shares), len(model.classes), positive
+    )
 
 
 def _row_limit(model: Any) -> int:
