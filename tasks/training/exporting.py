@@ -46,6 +46,8 @@ ONNX, INT8 = "model.onnx", "model.int8.onnx"
 MATRIX_PRODUCTS = frozenset({"MatMul", "Gemm", "Conv", "LSTM"})
 """Nodes that dynamic quantisation makes smaller."""
 UNSEEN = "(never seen)"
+MAY_MISS = ("number", "integer", "boolean", "category")
+"""Types of columns of which an odd row without a value is made."""
 SAID = 200
 """Characters of a converter's message that are kept."""
 
@@ -191,7 +193,7 @@ def make_odd_rows(rows: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
     """Return rows like the first, each with one column that is missing where that may be, or a category nobody saw."""
     odd = []
     for name, column in spec.features.items():
-        cells: list[Any] = [None] if column.null_share > 0 and column.type != "datetime" else []
+        cells: list[Any] = [None] if column.null_share > 0 and column.type in MAY_MISS else []
         cells += [UNSEEN] if column.type == "category" else []
         for cell in cells:
             row = rows.iloc[:1].astype(object)
@@ -241,22 +243,22 @@ def quantise(form: OnnxForm, model: Any, spec: ProjectSpec, asked: tuple[Inputs,
     Kept where `evaluation.metric` on the test rows is worse by at most `export.int8_loss`.
     """
     inputs, truth = asked
-    metric = find_metric(spec.evaluation.metric)
-    path = folder / INT8
+    name, path = spec.evaluation.metric, folder / INT8
     if not _node_kinds(form.content) & MATRIX_PRODUCTS:
         reason = "the file holds no matrix product, and nothing else gains from 8 bits"
-        return Quantised(status="not kept", reason=reason, metric=metric.name)
+        return Quantised(status="not kept", reason=reason, metric=name)
     try:
+        sign = find_metric(name, len(model.classes)).sign
         _quantise_file(form.content, path)
         session, feed = open_session(path.read_bytes()), form.feed(inputs)
         before = _measure(spec, model, truth, answer_onnx(open_session(form.content), feed))
         after = _measure(spec, model, truth, answer_onnx(session, feed))
     except Exception as error:  # noqa: BLE001 - as above: the ONNX file itself is good, and stays
         path.unlink(missing_ok=True)
-        return Quantised(status="not kept", reason=_say(error), metric=metric.name)
+        return Quantised(status="not kept", reason=_say(error), metric=name)
     one = read_inputs(inputs, 1)
     size, latency = path.stat().st_size, measure_latency(lambda: answer_onnx(session, form.feed(one)))
-    problem = _say_loss(metric.name, metric.sign * (before - after), spec.export.int8_loss)
+    problem = _say_loss(name, sign * (before - after), spec.export.int8_loss)
     if not problem and size >= len(form.content):
         problem = f"it is no smaller: {size:,} bytes for {len(form.content):,}"
     if problem:
@@ -266,7 +268,7 @@ def quantise(form: OnnxForm, model: Any, spec: ProjectSpec, asked: tuple[Inputs,
         reason=problem,
         size_bytes=size,
         latency_ms=latency,
-        metric=metric.name,
+        metric=name,
         before=before,
         after=after,
     )
