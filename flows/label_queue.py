@@ -49,6 +49,8 @@ class QueueRequest:
     """What people see of a row; empty: every column that the model sees, and the time."""
     seed: int = 0
     show_answers: bool = False
+    pictures: str = "pictures"
+    """The folder beside the file in which pictures will lie."""
 
 
 class Member(NamedTuple):
@@ -73,8 +75,15 @@ class Pool:
     labelled: int = 0
 
 
-def queue_labels(request: QueueRequest) -> tuple[QueueOutcome, str]:
-    """Return which rows to label, and the file for people to fill in, as CSV.
+class Sheet(NamedTuple):
+    """The file for people to fill in, as CSV, and the pictures that it names."""
+
+    text: str
+    pictures: dict[str, bytes]
+
+
+def queue_labels(request: QueueRequest) -> tuple[QueueOutcome, Sheet]:
+    """Return which rows to label, and the file for people to fill in.
 
     Raises
     ------
@@ -308,11 +317,11 @@ def _choose(
     return outcome, picks
 
 
-def _write(request: QueueRequest, spec: ProjectSpec, pool: Pool, champion: Member, picks: "Sequence[Pick]") -> str:
+def _write(request: QueueRequest, spec: ProjectSpec, pool: Pool, champion: Member, picks: "Sequence[Pick]") -> Sheet:
     """Return the file: the id, the time and what a person needs of each row; the model's answers only where asked for."""
     import pandas as pd  # noqa: PLC0415
 
-    from tasks.labelling.sheets import write_sheet  # noqa: PLC0415
+    from tasks.labelling.sheets import part_pictures, write_sheet  # noqa: PLC0415
 
     rows = pd.concat(pool.rows, ignore_index=True).iloc[[pick.place for pick in picks]].reset_index(drop=True)
     shown = _shown_columns(request, spec, list(rows.columns))
@@ -321,7 +330,8 @@ def _write(request: QueueRequest, spec: ProjectSpec, pool: Pool, champion: Membe
         features = rows[list(champion.features)]
         most = champion.model.predict_proba(features).max(axis=1)
         answers = pd.DataFrame({"prediction": champion.model.predict(features), "probability": most})
-    return write_sheet(rows[shown], spec, answers)
+    parted, pictures = part_pictures(rows[shown], request.pictures)
+    return Sheet(write_sheet(parted, spec, answers), pictures)
 
 
 def _shown_columns(request: QueueRequest, spec: ProjectSpec, there: Sequence[str]) -> list[str]:

@@ -39,10 +39,15 @@ def write_queue(asked: Mapping[str, Any], output: Path | None, *, as_json: bool)
                 f"--{option}: expected {' or '.join(choices)}, received {asked[option]!r}.{suggest(asked[option], choices)}"
             )
     target = _free_place(output or Path(f"{asked['project']}.to-label.csv"))
+    pictures = _free_place(target.with_name(f"{target.stem}.pictures"))
     with showing_progress(quiet=as_json):
-        outcome, sheet = queue_labels(QueueRequest(**asked))
+        outcome, sheet = queue_labels(QueueRequest(**asked, pictures=pictures.name))
     outcome = outcome.model_copy(update={"output": str(target)})
-    _write(target, sheet)
+    if sheet.pictures:
+        pictures.mkdir()
+        for name, content in sheet.pictures.items():
+            (pictures / name).write_bytes(content)
+    _write(target, sheet.text)
     if as_json:
         print(outcome.model_dump_json(indent=2))
     else:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import label_commands, studying, watching
+from flows.cli import export_command, label_commands, studying, watching
 from flows.cli.options import AsJson, Project, Version, Why, parse_time
 from infra.errors import KeepfitError
 
@@ -94,6 +94,7 @@ app.command(rich_help_panel=START)(watching.labels)
 app.command(rich_help_panel=START)(watching.monitor)
 app.command(rich_help_panel=START)(label_commands.label_queue)
 app.command(rich_help_panel=LOOK)(label_commands.label_issues)
+app.command(rich_help_panel=LOOK)(export_command.export)
 
 
 @app.command(rich_help_panel=START)
@@ -130,21 +131,6 @@ def show(
     from flows.cli.looking import show_version
 
     show_version(version, page, as_json=as_json)
-
-
-@app.command(rich_help_panel=LOOK)
-def export(
-    version: Annotated[
-        str, typer.Argument(metavar="PROJECT[@VERSION]", help="A version, or a project's champion.", show_default=False)
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the ONNX file.", show_default=False)],
-    int8: Annotated[bool, typer.Option("--int8", help="The file with 8-bit weights (export.int8).")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write a version as ONNX, checked against the model: the file made with it (export: {onnx: true}), or one made now."""
-    from flows.cli.exporting import export_version
-
-    export_version(version, output, int8=int8, as_json=as_json)
 
 
 @app.command(rich_help_panel=LOOK)

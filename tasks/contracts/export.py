@@ -17,7 +17,9 @@ class Export(Contract):
         "model itself, never in the way of a release.",
     )
     tolerance: Annotated[float, Field(gt=0, le=0.1)] = Field(
-        1e-4, description="Largest difference of a probability that counts as equal; ONNX counts in float32."
+        1e-4,
+        description="Largest difference of a probability that counts as equal, or of a regression's value in standard "
+        "deviations of its answers; ONNX counts in float32.",
     )
     int8: bool = Field(
         False,
@@ -59,7 +61,9 @@ class OnnxExport(Contract):
     inputs: str = Field("", description="What the file takes, in words.")
     rows: int = Field(0, description="Test rows on which its answers were held against the model's, odd ones included.")
     tolerance: float = 0.0
-    largest_difference: float | None = Field(None, description="Of a probability, over all checked rows.")
+    largest_difference: float | None = Field(
+        None, description="Of a probability (of a value, in standard deviations) over all checked rows."
+    )
     size_bytes: int | None = None
     model_size_bytes: int | None = Field(None, description="keepfit's own file of the same model.")
     latency_ms: float | None = Field(None, description="Median time of an answer for one row by the ONNX file.")

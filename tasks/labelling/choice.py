@@ -1,5 +1,6 @@
 """Which rows go into the queue: the most worth a label, none twice, and a share drawn at random. Pure."""
 
+import hashlib
 import re
 from typing import Any, Literal, NamedTuple
 
@@ -75,8 +76,13 @@ def _plain(column: "pd.Series[Any]") -> Any:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return _round(column.to_numpy(dtype=np.float64, na_value=np.nan))
     codes, cells = pd.factorize(column, use_na_sentinel=False)
-    words = [" ".join(re.findall(r"\w+", str(cell).casefold())) for cell in cells]
-    return np.array(words, dtype=object)[codes]
+    return np.array([_words(cell) for cell in cells], dtype=object)[codes]
+
+
+def _words(cell: Any) -> str:
+    if isinstance(cell, bytes):  # a picture
+        return hashlib.sha256(cell).hexdigest()
+    return " ".join(re.findall(r"\w+", str(cell).casefold()))
 
 
 def _round(values: Floats) -> Floats:

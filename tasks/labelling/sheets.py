@@ -25,6 +25,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What begins a formula in one spreadsheet or another, the full-width signs included."""
 APOSTROPHE = "'"
 SHOWN_ROWS = 5
+PICTURES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg"}
 
 
 def guard_cell(cell: Any) -> Any:
@@ -46,6 +47,33 @@ def guard_frame(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with every cell guarded and what is missing empty."""
     cells = rows.reset_index(drop=True).astype(object)
     return cells.where(cells.notna(), "").map(guard_cell)
+
+
+def part_pictures(rows: pd.DataFrame, folder: str) -> tuple[pd.DataFrame, dict[str, bytes]]:
+    """Return the rows with a file's name in place of each picture, and the files: no cell of a CSV file shows a picture.
+
+    Parameters
+    ----------
+    folder
+        Where the files will lie, beside the sheet.
+    """
+    parted, files = rows.copy(), {}
+    for column in rows.columns:
+        cells = rows[column].tolist()
+        if not any(isinstance(cell, bytes) for cell in cells):
+            continue
+        names: list[Any] = []
+        for at, cell in enumerate(cells, start=1):
+            name = f"{at:05d}{_ending(cell)}" if isinstance(cell, bytes) else None
+            names.append(f"{folder}/{name}" if name else None)
+            if name:
+                files[name] = cell
+        parted[column] = pd.Series(names, index=rows.index, dtype=object)
+    return parted, files
+
+
+def _ending(picture: bytes) -> str:
+    return next((ending for start, ending in PICTURES.items() if picture.startswith(start)), ".bin")
 
 
 def mark_row(project: str, row: str) -> str:
@@ -110,7 +138,7 @@ def _free(column: "pd.Series[Any]") -> "pd.Series[Any]":
 def _refuse_other_ids(rows: pd.DataFrame, spec: ProjectSpec, row_id: str, empty: Mask) -> None:
     ids = name_rows(conform_types(rows[[row_id]], {row_id: spec.columns[row_id]})[row_id].values)
     marks = [mark_row(spec.name, str(row)) for row in ids]
-    as_sent = [mark == made for mark, made in zip(rows[MARK].fillna("").tolist(), marks, strict=True)]
+    as_sent = [str(mark) == made for mark, made in zip(rows[MARK], marks, strict=True)]
     other = ~np.array(as_sent, dtype=bool) & ~empty
     if other.any():
         raise DataError(

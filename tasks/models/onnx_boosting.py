@@ -1,4 +1,4 @@
-"""A converter of histogram gradient boosting that gives ONNX whole numbers where skl2onnx (1.20) gives it truth values.
+"""Converters of histogram gradient boosting that give ONNX whole numbers where skl2onnx (1.20) gives it truth values.
 
 ONNX refuses those since its protocol buffers check them; the leaf of a tree then costs the whole model.
 """
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-NAME = "SklearnHistGradientBoostingClassifier"
+NAMES = ("SklearnHistGradientBoostingClassifier", "SklearnHistGradientBoostingRegressor")
 
 
 class WholeNumbers:
@@ -31,15 +31,18 @@ def _numbers(value: Any) -> Any:
 
 
 def register() -> None:
-    """Put this converter in the place of skl2onnx's own, once in a process."""
+    """Put these converters in the place of skl2onnx's own, once in a process."""
     from skl2onnx.common._registration import get_converter, register_converter  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    known = get_converter(NAME)
-    if getattr(known, "gives_numbers", False):
-        return
+    for name in NAMES:
+        known = get_converter(name)
+        if not getattr(known, "gives_numbers", False):
+            register_converter(name, _with_numbers(known), overwrite=True, options=known.get_allowed_options())
+            get_converter(name).gives_numbers = True
 
+
+def _with_numbers(known: Any) -> Any:
     def convert(scope: Any, operator: Any, container: Any) -> None:
         known(scope, operator, WholeNumbers(container))
 
-    register_converter(NAME, convert, overwrite=True, options=known.get_allowed_options())
-    get_converter(NAME).gives_numbers = True
+    return convert

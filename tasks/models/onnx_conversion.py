@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 
@@ -20,6 +21,7 @@ from tasks.models.deciding import Decided
 from tasks.models.inputs import InputColumns, Inputs
 from tasks.models.model import Array, Floats
 from tasks.models.onnx_boosting import register
+from tasks.models.tensorflow_runtime import start_keras
 
 MISSING = "(missing)"
 """What a program gives the file for a category that is missing: ONNX has no missing text. The word that imputing writes."""
@@ -41,7 +43,7 @@ class OnnxForm:
     feed: Callable[[Inputs], Feed]
     """From what `InputColumns.read` returns to what the file takes, by what stays outside."""
     answer: Callable[[Inputs], Floats]
-    """The probabilities that the file must give: those of the same part of the model."""
+    """What the file must give: the probabilities of the same part of the model, (n, k); a regression's values, (n, 1)."""
 
 
 Way = tuple[str, Callable[[], OnnxForm]]
@@ -118,9 +120,8 @@ def _convert_pipeline(pipeline: Any, columns: InputColumns, outside: tuple[str, 
             return {**given, **words}
 
     content = _to_onnx(_without_missing_text(pipeline), types)
-    return OnnxForm(
-        content, "part of the model" if outside else "whole model", outside, takes, feed, pipeline.predict_proba
-    )
+    covers: Covers = "part of the model" if outside else "whole model"
+    return OnnxForm(content, covers, outside, takes, feed, _answers_of(pipeline))
 
 
 def _convert_estimator(pipeline: Any, outside: tuple[str, ...], *, double: bool) -> OnnxForm:
@@ -134,7 +135,13 @@ def _convert_estimator(pipeline: Any, outside: tuple[str, ...], *, double: bool)
     stays = (f"the preparation of its inputs: {_name_steps(prepare)}", *outside)
     takes = f"`inputs`: {np.dtype(numbers).name} of shape (n, {width}), as the preparation gives them"
     content = _to_onnx(estimator, [("inputs", _number_type(width, double=double))])
-    return OnnxForm(content, "part of the model", stays, takes, feed, pipeline.predict_proba)
+    return OnnxForm(content, "part of the model", stays, takes, feed, _answers_of(pipeline))
+
+
+def _answers_of(pipeline: Pipeline) -> Callable[[Inputs], Floats]:
+    if hasattr(pipeline, "predict_proba"):
+        return lambda inputs: np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
+    return lambda inputs: np.asarray(pipeline.predict(inputs), dtype=np.float64).reshape(len(inputs), 1)
 
 
 def _convert_network(model: Any) -> OnnxForm:
@@ -143,14 +150,13 @@ def _convert_network(model: Any) -> OnnxForm:
     def matrix(inputs: Inputs) -> Array:
         return as_matrix(inputs if model.prepare is None else model.prepare.transform(inputs))
 
-    (tensor,) = model.network.inputs
+    network = _without_augmentation(model.network, model.threads)
+    (tensor,) = network.inputs
     kind, width = str(tensor.dtype), tensor.shape[1:]
-    model.network(
-        np.zeros((1, *(size or 1 for size in width)), dtype=kind), training=False
-    )  # an export wants it called once
+    network(np.zeros((1, *(size or 1 for size in width)), dtype=kind), training=False)  # an export wants it called once
     with TemporaryDirectory(prefix="keepfit-") as scratch:
         path = Path(scratch) / "network.onnx"
-        model.network.export(str(path), format="onnx", verbose=False)
+        network.export(str(path), format="onnx", verbose=False)
         content = path.read_bytes()
     name = _input_names(content)[0]
 
@@ -158,10 +164,33 @@ def _convert_network(model: Any) -> OnnxForm:
         return {name: matrix(inputs).astype(kind)}
 
     prepared = model.prepare is not None
-    stays = (f"the preparation of its inputs: {_name_steps(model.prepare)}",) if prepared else ()
+    stays = [f"the preparation of its inputs: {_name_steps(model.prepare)}"] if prepared else []
+    stays += ["reading pictures: the file takes their pixels"] if getattr(model.columns, "images", ()) else []
     shape = ", ".join(str(size) for size in width)
     takes = f"`{name}`: {kind} of shape (n, {shape})" + (", as the preparation gives them" if prepared else "")
-    return OnnxForm(content, "part of the model" if stays else "whole model", stays, takes, feed, model.proba_inputs)
+    covers: Covers = "part of the model" if stays else "whole model"
+    answer = model.proba_inputs if model.classes else lambda inputs: np.asarray(model.predict_inputs(inputs))[:, None]
+    return OnnxForm(content, covers, tuple(stays), takes, feed, answer)
+
+
+def _without_augmentation(network: Any, threads: int) -> Any:
+    """Return the network without layers that only change what it is trained on: ONNX has no form of their draws."""
+    if not any(_is_augmentation(layer) for layer in network._flatten_layers()):
+        return network
+    keras = start_keras(threads)
+
+    def copy_layer(layer: Any) -> Any:
+        if _is_augmentation(layer):
+            return keras.layers.Activation("linear", name=layer.name)
+        return type(layer).from_config(layer.get_config())
+
+    bare = keras.models.clone_model(network, clone_function=copy_layer, recursive=True)
+    bare.set_weights(network.get_weights())
+    return bare
+
+
+def _is_augmentation(layer: Any) -> bool:
+    return type(layer).__name__.startswith("Random")
 
 
 def _to_onnx(fitted: Any, types: list[tuple[str, Any]]) -> bytes:
@@ -169,7 +198,8 @@ def _to_onnx(fitted: Any, types: list[tuple[str, Any]]) -> bytes:
 
     register()
     last = fitted.steps[-1][1] if isinstance(fitted, Pipeline) else fitted
-    made = convert_sklearn(fitted, name="keepfit", initial_types=types, options={id(last): {"zipmap": False}})
+    options = {id(last): {"zipmap": False}} if is_classifier(last) else None
+    made = convert_sklearn(fitted, name="keepfit", initial_types=types, options=options)
     return bytes(made.SerializeToString())
 
 

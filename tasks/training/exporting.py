@@ -46,6 +46,8 @@ ONNX, INT8 = "model.onnx", "model.int8.onnx"
 MATRIX_PRODUCTS = frozenset({"MatMul", "Gemm", "Conv", "LSTM"})
 """Nodes that dynamic quantisation makes smaller."""
 UNSEEN = "(never seen)"
+MAY_MISS = ("number", "integer", "boolean", "category")
+"""Types of columns of which an odd row without a value is made."""
 SAID = 200
 """Characters of a converter's message that are kept."""
 
@@ -98,8 +100,6 @@ def export_model(model: Any, spec: ProjectSpec, frame: pd.DataFrame, folder: Pat
     frame
         The test rows, with their target.
     """
-    if len(model.classes) < 2:
-        return OnnxExport(status="not exported", reason="only models that answer classes are exported")
     rows = frame.iloc[: _row_limit(model)].reset_index(drop=True)
     columns: InputColumns = model.columns
     inputs = columns.read(pd.concat([rows, make_odd_rows(rows, spec)], ignore_index=True))
@@ -125,7 +125,9 @@ def export_model(model: Any, spec: ProjectSpec, frame: pd.DataFrame, folder: Pat
         largest_difference=difference,
         size_bytes=len(form.content),
         latency_ms=measure_latency(lambda: answer_onnx(session, form.feed(one))),
-        model_latency_ms=measure_latency(lambda: model.proba_inputs(one)),
+        model_latency_ms=measure_latency(
+            lambda: model.proba_inputs(one) if model.classes else model.predict_inputs(one)
+        ),
         int8=quantise(form, model, spec, (asked, truth), folder) if spec.export.int8 and truth is not None else None,
     )
 
@@ -139,10 +141,12 @@ def _try_way(way: Way, inputs: Inputs, tolerance: float, refused: list[str]) -> 
             form = convert()
         session = open_session(form.content)
         ours, theirs = form.answer(inputs), answer_onnx(session, form.feed(inputs))
+        theirs = _as_shares(theirs) if ours.shape[1] > 1 else theirs
     except Exception as error:  # noqa: BLE001 - converter and runtime raise what they like, and the next way is tried
         refused.append(f"{name}: {_say(error)}")
         return None, None, 0.0
-    problem, difference = compare_answers(ours, theirs, tolerance)
+    compare = compare_answers if ours.shape[1] > 1 else compare_values
+    problem, difference = compare(ours, theirs, tolerance)
     if problem:
         refused.append(f"{name}: {problem}")
         return None, None, difference
@@ -173,11 +177,23 @@ def compare_answers(ours: Floats, theirs: Floats, tolerance: float) -> tuple[str
     return (f"{int(other.sum())} of {len(ours)} rows get another class" if other.any() else ""), largest
 
 
+def compare_values(ours: Floats, theirs: Floats, tolerance: float) -> tuple[str, float]:
+    """Return the same for the values of a regression, shape (n, 1), in standard deviations of the model's own answers."""
+    if ours.shape != theirs.shape:
+        return f"expected answers of shape {ours.shape}, received {theirs.shape}", float("inf")
+    apart = np.abs(ours - theirs) / (float(ours.std()) or 1.0)
+    if not np.isfinite(apart).all():
+        return "an answer is not a number", float("inf")
+    largest, rows = float(apart.max(initial=0.0)), int((apart > tolerance).sum())
+    said = f"{rows} of {len(ours)} rows are answered otherwise, by up to {largest:.2g} sd (tolerance {tolerance:g})"
+    return said if rows else "", largest
+
+
 def make_odd_rows(rows: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
     """Return rows like the first, each with one column that is missing where that may be, or a category nobody saw."""
     odd = []
     for name, column in spec.features.items():
-        cells: list[Any] = [None] if column.null_share > 0 and column.type != "datetime" else []
+        cells: list[Any] = [None] if column.null_share > 0 and column.type in MAY_MISS else []
         cells += [UNSEEN] if column.type == "category" else []
         for cell in cells:
             row = rows.iloc[:1].astype(object)
@@ -202,9 +218,13 @@ def open_session(content: bytes) -> Any:
 
 
 def answer_onnx(session: Any, feed: dict[str, Array]) -> Floats:
-    """Return the probabilities, shape (n, k): the last output, two columns where a network has one for two classes."""
-    shares = np.asarray(session.run(None, feed)[-1], dtype=np.float64)
-    return np.hstack([1 - shares, shares]) if shares.ndim == 2 and shares.shape[1] == 1 else shares
+    """Return the last output, shape (n, k): probabilities, or values."""
+    return np.asarray(session.run(None, feed)[-1], dtype=np.float64)
+
+
+def _as_shares(answers: Floats) -> Floats:
+    """Return probabilities of both classes where a network gives that of the second alone."""
+    return np.hstack([1 - answers, answers]) if answers.ndim == 2 and answers.shape[1] == 1 else answers
 
 
 def measure_latency(answer: Callable[[], object]) -> float:
@@ -223,22 +243,22 @@ def quantise(form: OnnxForm, model: Any, spec: ProjectSpec, asked: tuple[Inputs,
     Kept where `evaluation.metric` on the test rows is worse by at most `export.int8_loss`.
     """
     inputs, truth = asked
-    metric = find_metric(spec.evaluation.metric)
-    path = folder / INT8
+    name, path = spec.evaluation.metric, folder / INT8
     if not _node_kinds(form.content) & MATRIX_PRODUCTS:
         reason = "the file holds no matrix product, and nothing else gains from 8 bits"
-        return Quantised(status="not kept", reason=reason, metric=metric.name)
+        return Quantised(status="not kept", reason=reason, metric=name)
     try:
+        sign = find_metric(name, len(model.classes)).sign
         _quantise_file(form.content, path)
         session, feed = open_session(path.read_bytes()), form.feed(inputs)
         before = _measure(spec, model, truth, answer_onnx(open_session(form.content), feed))
         after = _measure(spec, model, truth, answer_onnx(session, feed))
     except Exception as error:  # noqa: BLE001 - as above: the ONNX file itself is good, and stays
         path.unlink(missing_ok=True)
-        return Quantised(status="not kept", reason=_say(error), metric=metric.name)
+        return Quantised(status="not kept", reason=_say(error), metric=name)
     one = read_inputs(inputs, 1)
     size, latency = path.stat().st_size, measure_latency(lambda: answer_onnx(session, form.feed(one)))
-    problem = _say_loss(metric.name, metric.sign * (before - after), spec.export.int8_loss)
+    problem = _say_loss(name, sign * (before - after), spec.export.int8_loss)
     if not problem and size >= len(form.content):
         problem = f"it is no smaller: {size:,} bytes for {len(form.content):,}"
     if problem:
@@ -248,7 +268,7 @@ def quantise(form: OnnxForm, model: Any, spec: ProjectSpec, asked: tuple[Inputs,
         reason=problem,
         size_bytes=size,
         latency_ms=latency,
-        metric=metric.name,
+        metric=name,
         before=before,
         after=after,
     )
@@ -279,13 +299,16 @@ def _say(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:SAID]}"
 
 
-def _measure(spec: ProjectSpec, model: Any, truth: Array, shares: Floats) -> float:
-    classes = np.asarray(model.classes)
+def _measure(spec: ProjectSpec, model: Any, truth: Array, answers: Floats) -> float:
+    metric = find_metric(spec.evaluation.metric, len(model.classes))
+    if not model.classes:
+        return metric.value(truth.astype(np.float64), Answers("candidate", "onnx", answers[:, 0]), 0, -1)
+    shares = _as_shares(answers)
     codes = np.array([model.classes.index(each) for each in truth.tolist()])
-    metric = find_metric(spec.evaluation.metric, len(classes))
     positive = find_positive(spec.evaluation.positive, model.classes)
-    answers = Answers("candidate", "onnx", shares.argmax(axis=1), shares)
-    return metric.value(codes, answers, len(classes), positive)
+    return metric.value(
+        codes, Answers("candidate", "onnx", shares.argmax(axis=1), shares), len(model.classes), positive
+    )
 
 
 def _row_limit(model: Any) -> int:

@@ -75,8 +75,9 @@ def test_numbers_of_every_size_are_numbered_and_equal_ones_alike(values: list[fl
         pd.Series([True, False, None], dtype="boolean"),
         pd.Series(["a", "b", None], dtype="str"),
         pd.Series(pd.to_datetime(["2020-01-01", "2020-01-02", None], utc=True)),
+        pd.Series([b"\x89PNG-", b"\x89PNG+", None]),
     ],
-    ids=["integer", "boolean", "category", "datetime"],
+    ids=["integer", "boolean", "category", "datetime", "picture"],
 )
 def test_rows_of_every_type_are_told_apart(column: "pd.Series[object]") -> None:
     frame = pd.DataFrame({"x": pd.concat([column, column], ignore_index=True)})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from infra.errors import DataError
 from tasks.contracts.project import ProjectSpec
 from tasks.ingestion.reading import read_file
-from tasks.labelling.sheets import ANSWER, FORMULA, MARK, free_cell, guard_cell, read_sheet, write_sheet
+from tasks.labelling.sheets import ANSWER, FORMULA, MARK, free_cell, guard_cell, part_pictures, read_sheet, write_sheet
 from tasks.validation.labels import check_labels
 
 CLASSES = ("left", "right")
@@ -119,6 +119,26 @@ def test_the_models_answers_stand_in_the_file_only_where_they_are_asked_for() ->
     assert ANSWER not in write_sheet(rows, spec)
     shown = pd.read_csv(io.StringIO(write_sheet(rows, spec, answers)), dtype=str)
     assert shown[ANSWER].tolist() == ["'=left"]
+
+
+def test_a_picture_is_a_file_beside_the_sheet_whose_cell_names_it() -> None:
+    png, jpg = b"\x89PNG\r\n...", b"\xff\xd8..."
+    rows = pd.DataFrame({"visit": ["a", "b", "c"], "seen": [png, None, jpg]})
+    parted, files = part_pictures(rows, "queue.pictures")
+    assert parted["seen"].tolist() == ["queue.pictures/00001.png", None, "queue.pictures/00003.jpg"]
+    assert files == {"00001.png": png, "00003.jpg": jpg}
+    assert rows["seen"].tolist() == [png, None, jpg]
+    plain = make_rows("a")
+    assert part_pictures(plain, "x")[1] == {}
+
+
+def test_rows_without_any_mark_are_refused(tmp_path: Path) -> None:
+    spec = make_spec()
+    filled = fill_in(write_sheet(make_rows("a"), spec), tmp_path / "back.csv", a="left")
+    cells = pd.read_csv(filled, dtype=str, keep_default_na=False)
+    cells.assign(**{MARK: ""}).to_csv(filled, index=False)
+    with pytest.raises(DataError, match="expected the ids as they went out; 1 of 1 are not, row 1"):
+        read_sheet(read_file(filled, spec), spec, CLASSES)
 
 
 def test_a_file_of_other_make_is_left_as_it_is() -> None:

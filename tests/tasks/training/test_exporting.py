@@ -1,5 +1,6 @@
 """Models as ONNX: equal answers or no file, what stays outside said, and nothing that fails there fails a training."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,20 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from infra.frames import write_parquet
 from tasks.contracts.export import OnnxExport
 from tasks.contracts.project import ProjectSpec
+from tasks.models.inputs import InputColumns
 from tasks.models.model import FittedModel
 from tasks.models.onnx_conversion import MISSING
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
+from tasks.models.sklearn_models import SklearnModel
 from tasks.release.exports import describe_export
 from tasks.training.exporting import (
     INT8,
@@ -25,6 +32,7 @@ from tasks.training.exporting import (
     ExportRequest,
     answer_onnx,
     compare_answers,
+    compare_values,
     export_apart,
     export_model,
     make_odd_rows,
@@ -220,6 +228,36 @@ def test_a_converter_that_hangs_is_given_up(tmp_path: Path) -> None:
     assert "more than" in made.reason
 
 
+class Regression(SklearnModel):
+    """A fitted pipeline that answers values."""
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        return ()
+
+
+@pytest.mark.parametrize(
+    "kind", [LinearRegression, partial(HistGradientBoostingRegressor, max_iter=5)], ids=["linear", "boosting"]
+)
+def test_a_regression_is_exported_and_its_values_are_held_against_its_own(kind: Any, tmp_path: Path) -> None:
+    rows = number_rows(200)
+    told = 1e6 * rows["a"] - 3e5 * rows["b"]
+    pipeline = Pipeline([("scale", StandardScaler()), ("model", kind())]).fit(rows[["a", "b"]].to_numpy(), told)
+    model = Regression(InputColumns(numbers=("a", "b")), pipeline)
+    spec = numbers_spec({"bayes": CLASSICAL["bayes"]}, export={"onnx": True})
+    made = export_model(model, spec, rows.iloc[-TEST:].reset_index(drop=True), tmp_path)
+    assert (made.status, made.covers) == ("exported", "whole model"), made.reason
+    assert made.largest_difference is not None
+    assert made.largest_difference < 1e-5, "in standard deviations: in the target's own unit it is far more"
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_what_counts_as_equal_values_does_not_depend_on_their_unit(scale: float) -> None:
+    ours = scale * np.array([[1.0], [2.0], [4.0]])
+    assert compare_values(ours, ours + 1e-6 * scale, 1e-4)[0] == ""
+    assert "3 of 3 rows" in compare_values(ours, ours + 1e-2 * scale, 1e-4)[0]
+
+
 @pytest.mark.slow
 def test_networks_answer_as_they_do_in_keras(tmp_path: Path) -> None:
     dense = {"network": {"build": "networks:dense", "epochs": 2}, "params": {"hidden": 64}}
@@ -240,3 +278,23 @@ def test_networks_answer_as_they_do_in_keras(tmp_path: Path) -> None:
     made = export_model(text, told, frame.iloc[-TEST:].reset_index(drop=True), tmp_path)
     assert (made.status, made.covers) == ("exported", "part of the model"), made.reason
     assert made.outside == ("the preparation of its inputs: Tokens",)
+
+
+def flipped(shape: Any, params: dict[str, Any]) -> Any:
+    """Build a network that sees its rows turned round while it learns, as one of pictures does."""
+    import keras
+
+    layers = keras.layers
+    augment = keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomTranslation(0.1, 0.1)])
+    body = [layers.Reshape((1, 2, 1)), augment, layers.Conv2D(4, 1), layers.BatchNormalization(), layers.Flatten()]
+    model = keras.Sequential([keras.Input((shape.inputs,)), *body, layers.Dense(1, activation="sigmoid")])
+    model.compile(optimizer="adam", loss="binary_crossentropy")
+    return model
+
+
+@pytest.mark.slow
+def test_what_only_changes_the_rows_of_a_training_is_left_out_of_the_file(tmp_path: Path) -> None:
+    spec = numbers_spec({"flipped": {"network": {"build": "networks:flipped", "epochs": 1}}}, export={"onnx": True})
+    model = fit_candidate("flipped", spec, number_rows(80), load=lambda _: flipped)
+    made = export_model(model, spec, number_rows(30, seed=1), tmp_path)
+    assert (made.status, made.covers) == ("exported", "whole model"), made.reason
