@@ -10,6 +10,7 @@ import pandas as pd
 from infra.errors import InsufficientData
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers
+from tasks.metrics.own import load_own
 from tasks.metrics.registry import Metric, find_metric, find_positive
 from tasks.models.inputs import Rows
 from tasks.models.model import Array, Floats, Load, OnEpoch, class_labels
@@ -137,7 +138,7 @@ def open_judge(spec: ProjectSpec, frame: pd.DataFrame, load: Load, tally: Tally,
     """
     rows = Rows.read(frame, spec)
     classes, truth = _read_truth(rows.target)
-    metric = find_metric(spec.evaluation.metric, len(classes))
+    metric = find_metric(spec.evaluation.metric, len(classes), own=load_own(spec.evaluation.metrics, load))
     positive = find_positive(spec.evaluation.positive, class_labels(classes))
     folds, repeats = NETWORKS if networks else ESTIMATORS
     folds = spec.study.folds or folds

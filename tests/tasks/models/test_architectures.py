@@ -51,7 +51,7 @@ def fit(name, frame=None, network=None, **parameters):
 PLAIN = {"dropout": 0.0, "l1": 0.0, "l2": 0.0}
 FAST = {"epochs": 3, "batch_size": 8, "optimizer": {"learning_rate": 0.03}}
 ONE_WAY = {"layers": 1, "bidirectional": False}
-FEW: dict[str, dict] = {"simple_rnn": ONE_WAY, "gru": ONE_WAY, "transformer": {"blocks": 1}}
+FEW: dict[str, dict] = {"simple_rnn": ONE_WAY, "gru": ONE_WAY, "transformer": {"blocks": 1}, "cnn2d": {"augment": {}}}
 """Tracing is what takes the time here; lstm keeps its two layers and both directions."""
 
 

@@ -66,10 +66,10 @@ def test_the_target_keeps_its_own_type(kind, values, expected):
     assert read.tolist() == values
 
 
-def test_a_number_as_target_is_refused():
-    columns = {"a": {"type": "number"}, "y": {"type": "number"}}
-    with pytest.raises(SpecError, match="target of type boolean, integer or category, received number"):
-        read_target(pd.DataFrame({"a": [0.0], "y": [0.5]}), numbers_spec(KNN, columns=columns))
+def test_a_time_as_target_is_refused():
+    columns = {"a": {"type": "number"}, "y": {"type": "datetime"}}
+    with pytest.raises(SpecError, match="target of type boolean, integer or category for classes, received datetime"):
+        read_target(pd.DataFrame({"a": [0.0], "y": ["2024-05-01"]}), numbers_spec(KNN, columns=columns))
 
 
 def test_a_time_is_read_in_utc_whatever_its_zone():
