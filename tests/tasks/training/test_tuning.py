@@ -160,33 +160,29 @@ def _dead() -> Any:
     return dead_holder()
 
 
-@pytest.mark.parametrize("workers", [2, 4])
-def test_many_at_work_on_one_study_make_the_trials_that_one_makes(
-    workers: int, shared: Any, registry: Registry, tmp_path: Path
-) -> None:
-    """Threads here, each with a registry of its own; processes in test_workers.py."""
-    spec = spec_of()
-    comparison = open_comparison(spec, rows(), no_functions, lambda *_: None)
-    first = shared[1].tuned.candidates[0]
-    study = Study.of(spec, "knn", first.study, comparison.ruler.metric)
-    registry.open_study(key=study.key, project="plain", candidate="knn", settings={}, actor="tester")
+def test_many_at_work_on_one_study_make_the_trials_that_one_makes(shared: Any, registry_url: str) -> None:
+    """On both databases. Threads here, each with a registry of its own; processes in test_workers.py."""
+    comparison = open_comparison(spec_of(), rows(), no_functions, lambda *_: None)
+    study = Study.of(spec_of(), "knn", shared[1].tuned.candidates[0].study, comparison.ruler.metric)
     errors: list[BaseException] = []
 
     def help_out() -> None:
         try:
-            with open_registry(f"sqlite:///{tmp_path / 'registry.db'}") as own:
+            with open_registry(registry_url) as own:
                 work_on(study, own, comparison, lambda _: None)
         except BaseException as error:  # noqa: BLE001
             errors.append(error)
 
-    threads = [threading.Thread(target=help_out) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert essence(registry) == essence(shared[0])
-    assert {row.claims for row in registry.trials(study.key)} == {1}
+    with open_registry(registry_url) as registry:
+        registry.open_study(key=study.key, project="plain", candidate="knn", settings={}, actor="tester")
+        threads = [threading.Thread(target=help_out) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert essence(registry) == essence(shared[0])
+        assert {row.claims for row in registry.trials(study.key)} == {1}
 
 
 def test_a_trial_that_another_took_over_is_left_to_it(shared: Any, registry: Registry, monkeypatch: Any) -> None:
