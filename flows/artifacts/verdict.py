@@ -115,7 +115,8 @@ def render_tuned(tuned: Iterable[TunedCandidate]) -> Iterator[str]:
         yield f"| trial | {one.metric} | {' | '.join(words(name) for name in one.params)} |"
         yield "|---|---|" + "---|" * len(one.params)
         for trial in one.best:
-            values = " | ".join(words(str(trial.params[name])) for name in one.params)
+            cells = (trial.params[name] for name in one.params)
+            values = " | ".join(f"{cell:.4g}" if isinstance(cell, float) else words(str(cell)) for cell in cells)
             yield f"| {trial.number + 1} | {figure(trial.value)} | {values} |"
 
 

@@ -96,19 +96,11 @@ def print_figures(evaluation: EvaluationReport, fit: FitReport) -> None:
 
 
 def print_tuned(tuned: Iterable[TunedCandidate]) -> None:
-    """Print which values were found for the candidates that were searched, each with the reasons in words."""
+    """Print what was found for the candidates that were searched, and why, in words."""
     for one in tuned:
-        values = ", ".join(f"{name} {show_value(value)}" for name, value in one.params.items())
-        console.print(
-            Text.assemble((f"{one.candidate} tuned", "bold"), f" by {one.method}, {one.trials} trials: {values}")
-        )
+        console.print(Text.assemble((one.candidate, "bold"), f" was tuned in {one.trials} trials by {one.method}"))
         for said in one.reasons.values():
             console.print(Text(f"  {said}", style="dim"), soft_wrap=True)
-
-
-def show_value(value: object) -> str:
-    """Return a value that was searched as people write it: numbers to four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _groups_table(groups: Iterable[GroupRates]) -> Table:

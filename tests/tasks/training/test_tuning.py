@@ -13,6 +13,7 @@ from tasks.contracts.tuning import TunedCandidate
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tasks.models.searched import give_first_values, give_tuned, give_values
+from tasks.preparation.splitting import split_rows
 from tasks.training import trials
 from tasks.training.fitting import FitResult, fit_project
 from tasks.training.selection import open_comparison
@@ -159,33 +160,29 @@ def _dead() -> Any:
     return dead_holder()
 
 
-@pytest.mark.parametrize("workers", [2, 4])
-def test_many_at_work_on_one_study_make_the_trials_that_one_makes(
-    workers: int, shared: Any, registry: Registry, tmp_path: Path
-) -> None:
-    """Threads here, each with a registry of its own; processes in test_workers.py."""
-    spec = spec_of()
-    comparison = open_comparison(spec, rows(), no_functions, lambda *_: None)
-    first = shared[1].tuned.candidates[0]
-    study = Study.of(spec, "knn", first.study, comparison.ruler.metric)
-    registry.open_study(key=study.key, project="plain", candidate="knn", settings={}, actor="tester")
+def test_many_at_work_on_one_study_make_the_trials_that_one_makes(shared: Any, registry_url: str) -> None:
+    """On both databases. Threads here, each with a registry of its own; processes in test_workers.py."""
+    comparison = open_comparison(spec_of(), rows(), no_functions, lambda *_: None)
+    study = Study.of(spec_of(), "knn", shared[1].tuned.candidates[0].study, comparison.ruler.metric)
     errors: list[BaseException] = []
 
     def help_out() -> None:
         try:
-            with open_registry(f"sqlite:///{tmp_path / 'registry.db'}") as own:
+            with open_registry(registry_url) as own:
                 work_on(study, own, comparison, lambda _: None)
         except BaseException as error:  # noqa: BLE001
             errors.append(error)
 
-    threads = [threading.Thread(target=help_out) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert essence(registry) == essence(shared[0])
-    assert {row.claims for row in registry.trials(study.key)} == {1}
+    with open_registry(registry_url) as registry:
+        registry.open_study(key=study.key, project="plain", candidate="knn", settings={}, actor="tester")
+        threads = [threading.Thread(target=help_out) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert essence(registry) == essence(shared[0])
+        assert {row.claims for row in registry.trials(study.key)} == {1}
 
 
 def test_a_trial_that_another_took_over_is_left_to_it(shared: Any, registry: Registry, monkeypatch: Any) -> None:
@@ -312,8 +309,8 @@ def test_a_project_without_a_search_needs_no_registry_and_one_with_it_says_that_
         fit_project(spec_of(), rows(), no_functions, lambda *_: None)
 
 
-def test_the_targets_of_rows_that_do_not_train_change_no_trial_and_no_model(tmp_path: Path) -> None:
-    """And those of rows that do train change both: the test could fail."""
+def test_the_targets_of_the_test_rows_change_no_trial_and_no_model(tmp_path: Path) -> None:
+    """And those of the training rows change both: the test could fail."""
     frame = mixed_rows(150)
     spec = mixed_spec(
         {
@@ -328,16 +325,20 @@ def test_the_targets_of_rows_that_do_not_train_change_no_trial_and_no_model(tmp_
         },
         tuning={"trials": 6, "batch": 2},
         selection={"folds": 3},
+        split={"stratify": False},
     )
-    shuffled = np.random.default_rng(0).permutation
-    outside, inside = frame.copy(), frame.copy()
-    outside.loc[100:, "answer"] = shuffled(frame["answer"].iloc[100:])
-    inside.loc[:99, "answer"] = shuffled(frame["answer"].iloc[:100])
-    assert not outside.equals(frame)
+    train, test = split_rows(frame, spec)
+    assert (len(train), len(test)) == (120, 30)
+    tables = [frame]
+    for rows_of in (test, train):
+        permuted = frame["answer"].to_numpy(copy=True)
+        permuted[rows_of] = np.random.default_rng(0).permutation(permuted[rows_of])
+        tables.append(frame.assign(answer=permuted))
+    assert not tables[1].equals(frame)
     found = []
-    for at, table in enumerate((frame, outside, inside)):
+    for at, table in enumerate(tables):
         with open_registry(f"sqlite:///{tmp_path / f'{at}.db'}") as registry:
-            result = fit(registry, spec, table.iloc[:100])
+            result = fit(registry, spec, table.iloc[split_rows(table, spec)[0]].reset_index(drop=True))
             (study,) = registry.studies("toy")
             found.append(([(row.params, row.scores) for row in registry.trials(study.key)], digest(result, tmp_path)))
     assert found[0] == found[1]
