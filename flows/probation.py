@@ -18,6 +18,7 @@ from flows.references import load_version
 from flows.watching import is_judged
 from infra.errors import Conflict
 from infra.faults import reach
+from infra.figures import tell
 from infra.registry.records import BatchRow, ReleaseRow
 from infra.registry.registry import Registry
 from infra.workspace import open_workspace
@@ -64,7 +65,7 @@ def watch_release(loaded: LoadedProject, report: MonitorReport) -> Undone | None
         return None
     before = f"{report.project}@{release.previous}"
     why = (
-        f"{report.window.name}: {batch.model} {seen.candidate:.4f} against {before} {seen.champion:.4f} on {seen.n:,} "
+        f"{report.window.name}: {batch.model} {tell(seen.candidate)} against {before} {tell(seen.champion)} on {seen.n:,} "
         f"matured rows, worse by more than {margin:g} with confidence"
     )
     return _take_back(registry, release, before, why, seen)

@@ -14,6 +14,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 
 from infra.errors import KeepfitError
+from infra.figures import tell
 
 logger = logging.getLogger(__name__)
 
@@ -58,5 +59,5 @@ def words(text: object) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Return a number with four decimals; nothing for None."""
-    return "" if value is None else f"{value:.4f}"
+    """Return a number with four decimals, see `infra.figures`; nothing for None."""
+    return "" if value is None else tell(value)

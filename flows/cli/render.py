@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.errors import KeepfitError
+from infra.figures import LARGE, tell
 from infra.settings import load_settings
 from infra.workspace import open_workspace
 from tasks.contracts.evaluation import EvaluationReport, GateCheck, GroupRates, MetricValue, Rate, Verdict
@@ -64,8 +65,12 @@ CHECK_COLUMNS = ("", "check", "candidate", "against", "difference", "interval", 
 
 
 def _check_row(check: GateCheck) -> tuple[str | Text, ...]:
-    between = "" if check.low is None or check.high is None else f"[{check.low:+.3f}, {check.high:+.3f}]"
-    difference = "" if check.difference is None else f"{check.difference:+.3f}"
+    between = (
+        ""
+        if check.low is None or check.high is None
+        else f"[{tell(check.low, 3, sign=True)}, {tell(check.high, 3, sign=True)}]"
+    )
+    difference = "" if check.difference is None else tell(check.difference, 3, sign=True)
     rows = f"{check.n:,}" if check.n else ""
     figures = (number(check.candidate), number(check.champion), difference, Text(between), rows)
     return (Text.assemble(MARKS[check.status]), check.name, *figures)
@@ -129,21 +134,21 @@ def _selection_table(fit: FitReport) -> Table:
     table.add_column(first.metric, justify="right", no_wrap=True)
     table.add_column("why")
     for score in fit.selection:
-        spread = f" ± {score.std:.3f}" if len(score.scores) > 1 else ""
+        spread = f" ± {tell(score.std, 3)}" if len(score.scores) > 1 else ""
         name = Text(score.candidate, style="bold" if score.chosen else "")
         beside = f" {score.difference.detail}" if score.difference else ""
-        table.add_row(name, f"{score.mean:.3f}{spread}", f"{score.reason}{beside}")
+        table.add_row(name, f"{tell(score.mean, 3)}{spread}", f"{score.reason}{beside}")
     return table
 
 
 def interval(metric: MetricValue) -> str:
     """Return a value with its interval, or the bare value where there is none."""
-    return f"{metric.value:.3f} [{metric.low:.2f}, {metric.high:.2f}]"
+    return f"{tell(metric.value, 3)} [{tell(metric.low, 2)}, {tell(metric.high, 2)}]"
 
 
 def number(value: float | None) -> str:
     """Return a figure for a table; nothing for None."""
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else f"{value:,.0f}" if abs(value) >= LARGE else f"{value:.4g}"
 
 
 def rows_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from infra.figures import tell
 from tasks.contracts.evaluation import Decision, GateCheck
 from tasks.contracts.project import ProjectSpec
 
@@ -44,10 +45,15 @@ def _deciding(checks: Sequence[GateCheck]) -> GateCheck | None:
 
 def _gain(check: GateCheck, champion: str | None) -> str:
     than = champion or "the dummy baseline"
-    seen = f"{check.metric} {check.candidate:.4f} against {check.champion:.4f}"
+    seen = f"{check.metric} {_tell(check.candidate)} against {_tell(check.champion)}"
     if check.margin:
         return f"not worse than {than} by more than {check.margin:g} ({seen})"
-    return f"better than {than} by {check.difference:.4f}, at least {check.low:.4f} with confidence ({seen})"
+    return f"better than {than} by {_tell(check.difference)}, at least {_tell(check.low)} with confidence ({seen})"
+
+
+def _tell(value: float | None) -> str:
+    """Return a figure; a check that decides has all of its own."""
+    return "none" if value is None else tell(value)
 
 
 def _first_sentence(detail: str) -> str:
@@ -73,7 +79,7 @@ def _collect(check: GateCheck) -> str:
     shown = (check.difference or 0.0) + (check.margin or 0.0)
     where = f" of {check.name}" if check.kind == "slice" else ""
     return (
-        f"Collect about {more} more test rows{where} to detect a difference of {shown:.4f} in {check.metric} "
+        f"Collect about {more} more test rows{where} to detect a difference of {tell(shown)} in {check.metric} "
         f"(80 % power); these {check.n} show {_size(check)}."
     )
 
@@ -88,7 +94,7 @@ def _improve(check: GateCheck) -> str:
 def _size(check: GateCheck) -> str:
     if check.smallest_detectable is None:
         return "no difference of any size"
-    return f"differences from {check.smallest_detectable:.4f} on"
+    return f"differences from {tell(check.smallest_detectable)} on"
 
 
 def _gather(check: GateCheck, spec: ProjectSpec) -> str:

@@ -3,6 +3,7 @@
 import math
 
 from infra.errors import IntegrityError
+from infra.figures import tell
 from tasks.contracts.evaluation import GateCheck, ScoredModel, ScoredRows
 from tasks.contracts.project import Budgets, ProjectSpec
 from tasks.evaluation.answers import AnswerTable
@@ -89,8 +90,8 @@ def check_floors(spec: ProjectSpec, rows: AnswerTable, answers: Answers) -> list
                 high=finite_or_none(measured.high),
                 n=measured.n,
                 margin=floor,
-                detail=f"{name} {measured.value:.4f}, {relation} {floor:g} is required; "
-                f"with confidence it is {relation} {worst:.4f}.",
+                detail=f"{name} {tell(measured.value)}, {relation} {floor:g} is required; "
+                f"with confidence it is {relation} {tell(worst)}.",
             )
         )
     return checks

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from infra.figures import tell
 from tasks.contracts.evaluation import Decision, GateCheck, ScoredRows, Verdict
 from tasks.contracts.project import ProjectSpec
 from tasks.evaluation.advice import next_step, summarise
@@ -237,8 +238,8 @@ def _describe(question: Question, seen: Comparison, status: str) -> str:
         return f"Cannot be judged: {seen.reason}."
     name = question.metric.name
     figures = (
-        f"{name} {seen.candidate:.4f} against {seen.champion:.4f}: "
-        f"difference {seen.difference:+.4f} [{seen.low:+.4f}, {seen.high:+.4f}], n = {seen.n}."
+        f"{name} {tell(seen.candidate)} against {tell(seen.champion)}: "
+        f"difference {tell(seen.difference, sign=True)} [{tell(seen.low, sign=True)}, {tell(seen.high, sign=True)}], n = {seen.n}."
     )
     if question.superiority:
         outcome = {

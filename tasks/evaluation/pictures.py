@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from infra.figures import tell
 from tasks.contracts.evaluation import MetricValue
 from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
@@ -258,7 +259,7 @@ def _forest(axes: Any, name: str, series: Sequence[tuple[str, Sequence[MetricVal
         colour = GREY if who == "dummy baseline" else CYCLE[index % len(CYCLE)]
         axes.errorbar(value.value, index, xerr=bars, fmt=MARKERS[index % len(MARKERS)], color=colour, capsize=4)
         axes.annotate(
-            f"{value.value:.3f}", (value.value, index), xytext=(0, 5), textcoords="offset points", ha="center",
+            tell(value.value, 3), (value.value, index), xytext=(0, 5), textcoords="offset points", ha="center",
             fontsize="x-small",
         )  # fmt: skip
     axes.set_yticks(range(len(labels)), labels, fontsize="small")

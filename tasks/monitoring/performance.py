@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from infra.figures import tell
 from tasks.contracts.evaluation import MetricValue
 from tasks.contracts.monitoring import PerformanceReport
 from tasks.contracts.project import ProjectSpec
@@ -120,11 +121,11 @@ def _judge(metric: Metric, seen: MetricValue, expected: float | None, margin: fl
 
 
 def _say(bare: PerformanceReport, seen: MetricValue, margin: float, *, fell: bool | None) -> str:
-    interval = f"{seen.value:.4f} [{seen.low:.4f}, {seen.high:.4f}]"
+    interval = f"{tell(seen.value)} [{tell(seen.low)}, {tell(seen.high)}]"
     figure = f"{bare.metric} {interval} on {bare.matured:,} of {bare.due:,} matured rows"
     if bare.expected is None:
         return f"{figure}; there is no value on test rows to hold it against."
-    against = f"{bare.expected:.4f} on the test rows, margin {margin:g}"
+    against = f"{tell(bare.expected)} on the test rows, margin {margin:g}"
     return f"{figure}: {'worse than' if fell else 'not proven worse than'} {against}."
 
 

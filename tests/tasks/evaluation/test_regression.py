@@ -111,6 +111,17 @@ def test_a_margin_is_in_the_units_of_the_target() -> None:
     assert "not worse than demo@1 by more than 2 (rmse 10." in passed.summary
 
 
+@pytest.mark.parametrize(
+    ("unit", "read"),
+    [(1e-6, "rmse 7.82e-06 against 1.04e-05"), (1e6, "rmse 7,822,272 against 10,362,410")],
+    ids=["tiny", "huge"],
+)
+def test_a_verdict_can_be_read_whatever_the_unit(unit: float, read: str) -> None:
+    table = draw_pair(0, 400, 0.8)
+    scaled = table_of(table.truth * unit, *(model.predicted * unit for model in table.models))
+    assert read in judged(scaled, spec_of()).summary
+
+
 def test_guards_floors_and_slices_stand_beside_the_primary_metric() -> None:
     table = draw_pair(2, 400, 0.8)
     part = np.arange(400) < 100

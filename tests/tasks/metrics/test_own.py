@@ -183,3 +183,16 @@ def test_a_candidate_is_chosen_by_the_projects_own_metric(tmp_path):
 def test_a_function_that_is_not_there_is_told_before_anything_runs(tmp_path):
     with pytest.raises(SpecError, match=r"evaluation\.metrics\[0\]\.function: .*Did you mean 'worst_tenth'"):
         make_project(tmp_path, "worst_tenht")
+
+
+def test_of_more_classes_the_probabilities_come_a_column_a_class():
+    truth, proba = (
+        np.array([0, 1, 2, 2]),
+        np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8], [0.6, 0.2, 0.2]]),
+    )
+    model = Answers("candidate", "knn", proba.argmax(axis=1), proba)
+    metric = load_own(
+        [OwnMetric(**{**SCORES, "name": "sure", "direction": "higher"}, function="metrics:sure")],
+        lambda reference: lambda truth, shares: shares[np.arange(len(truth)), truth].mean(),
+    )["sure"]
+    assert metric.value(truth, model, 3, -1) == pytest.approx((0.8 + 0.7 + 0.8 + 0.2) / 4)
