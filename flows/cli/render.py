@@ -68,7 +68,7 @@ def _check_row(check: GateCheck) -> tuple[str | Text, ...]:
     between = (
         ""
         if check.low is None or check.high is None
-        else f"[{tell(check.low, 3, sign=True)}, {tell(check.high, 3, sign=True)}]"
+        else f"[{tell(check.low, 3, sign=True, beside=[check.high])}, {tell(check.high, 3, sign=True, beside=[check.low])}]"
     )
     difference = "" if check.difference is None else tell(check.difference, 3, sign=True)
     rows = f"{check.n:,}" if check.n else ""
@@ -143,7 +143,9 @@ def _selection_table(fit: FitReport) -> Table:
 
 def interval(metric: MetricValue) -> str:
     """Return a value with its interval, or the bare value where there is none."""
-    return f"{tell(metric.value, 3)} [{tell(metric.low, 2)}, {tell(metric.high, 2)}]"
+    three = (metric.value, metric.low, metric.high)
+    value, low, high = (tell(one, 3 if at == 0 else 2, beside=three) for at, one in enumerate(three))
+    return f"{value} [{low}, {high}]"
 
 
 def number(value: float | None) -> str:
