@@ -151,7 +151,7 @@ def _ask_more(case: Case) -> Answer:
     gains, before = case.step
     gain = case.mean(gains)
     low, high = gain.low(case.alpha), gain.high(case.alpha)
-    figures = f"the last doubling, to {case.rows:,} rows, improved it by {gain.value:+.4f} [{low:+.4f}, {high:+.4f}]"
+    figures = f"the last doubling, to {case.rows:,} rows, improved it by {_signed(gain.value)} [{_signed(low)}, {_signed(high)}]"
     expected = expect_next(gain.value, before)
     if low > 0 and expected >= case.matters:
         return Answer("more data would help", f"Still rising: {figures}; the next one may by about {expected:+.4f}.")
@@ -183,6 +183,10 @@ def _conclude(case: Case, *, saturated: bool) -> Finding:
     if case.difference is not None and case.difference.told_apart:
         return "behind another candidate"
     return "as good as these data allow" if saturated else "not told apart"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 4) + 0.0:+.4f}"  # no minus before a zero
 
 
 def _figure(case: Case, values: Floats) -> str:

@@ -93,7 +93,8 @@ def _tell(judge: Judge, mean: float, error: float, naive: CandidateScore, chosen
         f"The procedure as a whole is worth {mean:.4f} ± {error:.4f} ({metric}, standard error); the best mean of its own "
         f"folds says {naive.mean:.4f} ({naive.candidate})"
     )
-    said += f", {optimism:.4f} better." if optimism > 0 else "."
+    within = ", which is within the error" if optimism <= error else ": too good"
+    said += f", {optimism:.4f} better{within}." if optimism > 0 else "."
     if len(names) == 1:
         return f"{said} Every outer fold chose {names[0]}."
     counts = ", ".join(f"{name} {chosen.count(name)}" for name in names)

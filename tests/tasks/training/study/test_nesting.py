@@ -38,7 +38,7 @@ def test_of_many_candidates_on_noise_the_best_mean_is_optimistic_and_the_nested_
     assert naive.mean() > 0.58
     assert abs(honest.mean() - 0.5) < 3 * max(error, 0.02), "half of a fair coin is all there is"
     assert naive.mean() - honest.mean() > 0.05
-    assert " better. " in found[int(np.argmax(naive - honest))].detail
+    assert "better: too good" in found[int(np.argmax(naive - honest))].detail
 
 
 def test_where_there_is_nothing_to_choose_both_say_the_same() -> None:
