@@ -17,8 +17,10 @@ from tasks.policies import POLICIES, source_digest, step
 from tasks.workbench import HTML, JSON, PNG, Workbench, opened
 
 if TYPE_CHECKING:
+    from tasks.models.model import Load
     from tasks.training.fitting import FitResult, FittedCandidate
     from tasks.training.studies import Study
+    from tasks.training.study.nesting import Tune
     from tasks.training.tuning import TrialDesk
 
 logger = logging.getLogger(__name__)
@@ -68,8 +70,8 @@ def study(run: RunContext, parts: SplitRef, candidates: tuple[str, ...]) -> Cand
     from tasks.training.study.pictures import draw_study
 
     with opened(run) as bench:
-        rows = bench.read_frame(parts.train)
-        report = study_candidates(bench.spec, rows, bench.plugin_loader(), tell_progress, candidates)
+        rows, load = bench.read_frame(parts.train), bench.plugin_loader()
+        report = study_candidates(bench.spec, rows, load, tell_progress, candidates, tune=_tuner(bench, load))
         drawn = draw_study(report)
         pictures = {title: bench.store.put_bytes(data, PNG) for title, data in drawn.items()}
         page = bench.store.put_bytes(render_page(report, drawn).encode(), HTML)
@@ -94,6 +96,17 @@ def _open_desk(bench: Workbench, parts: SplitRef) -> "TrialDesk":
 def _name_code(bench: Workbench) -> str:
     """Return what makes the trials: keepfit's own code with its lock, and the project's."""
     return f"{source_digest(POLICIES['train'].stage)} {bench.run.code}"
+
+
+def _tuner(bench: Workbench, load: "Load") -> "Tune":
+    """Return what a run does to its candidates before it selects: on the same rows it finds the trials of a run, or a run finds its.
+
+    Nobody helps: helpers read the training rows, and a nested estimate tunes on parts of them.
+    """
+    from tasks.training.tuning import TrialDesk, tune_candidates
+
+    desk = TrialDesk(bench.registry, _name_code(bench))
+    return lambda spec, rows: tune_candidates(spec, rows, load, tell_progress, desk).spec
 
 
 def assist(run: RunContext, parts: SplitRef) -> None:
