@@ -60,6 +60,9 @@ class FitReport(Contract):
         description="Share of each class among the training rows: the dummy baseline."
     )
     history: ArtifactRef | None = Field(None, description="Metrics per epoch as JSON, for networks.")
+    events: dict[str, ArtifactRef] = Field(
+        default_factory=dict, description="candidate: the same as TensorBoard's event file."
+    )
     seed: int
     libraries: dict[str, str]
     hardware: Hardware

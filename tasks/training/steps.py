@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from infra.artifacts.reference import ArtifactRef
-from tasks.contracts.borrowing import BorrowedWeights
 from tasks.contracts.data import SplitRef
 from tasks.contracts.models import FitReport, ModelRef
 from tasks.contracts.runs import RunContext
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODEL = "application/vnd.keepfit.model+zip"
+EVENTS = "application/vnd.tensorboard.events"
 
 
 @step
@@ -34,6 +34,7 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
             selection=result.selection,
             class_prior=result.class_prior,
             history=_store_history(bench, result),
+            events=_store_events(bench, result),
             seed=bench.spec.seed,
             libraries=result.libraries,
             hardware=result.hardware,
@@ -58,6 +59,7 @@ def tell_progress(what: str, done: int, of: int, metrics: Mapping[str, float]) -
 def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
     from tasks.models.saving import save_model
 
+    network = bench.spec.candidates[fitted.name].network
     path = bench.scratch / f"{fitted.name}.model"
     content = save_model(fitted.model, path)
     return ModelRef(
@@ -67,17 +69,17 @@ def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
         content=content,
         classes=fitted.model.classes,
         fit_seconds=fitted.fit_seconds,
-        borrowed=_name_borrowed(bench, fitted.name),
+        borrowed=network.borrowed if network else (),
     )
-
-
-def _name_borrowed(bench: Workbench, candidate: str) -> tuple[BorrowedWeights, ...]:
-    network = bench.spec.candidates[candidate].network
-    given = network.embeddings if network else None
-    return (BorrowedWeights(source=given.source, licence=given.licence, digest=given.digest),) if given else ()
 
 
 def _store_history(bench: Workbench, result: "FitResult") -> ArtifactRef | None:
     if not result.history:
         return None
     return bench.store.put_bytes(json.dumps(result.history, sort_keys=True).encode(), JSON)
+
+
+def _store_events(bench: Workbench, result: "FitResult") -> dict[str, ArtifactRef]:
+    from tasks.training.event_files import write_events
+
+    return {name: bench.store.put_bytes(write_events(told), EVENTS) for name, told in sorted(result.history.items())}

@@ -10,12 +10,14 @@ import pytest
 
 from infra.errors import IntegrityError, SpecError
 from tasks.contracts.borrowing import Embeddings
+from tasks.contracts.networks import Network
 from tasks.models.loading import load_model
 from tasks.models.networks.vectors import read_vectors
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tasks.models.text import FIRST_WORD, list_words
 from tests.tasks.models.examples import no_functions, numbers_spec
+from tests.tasks.named_networks import NETWORKS
 
 pytestmark = pytest.mark.xdist_group("networks")
 
@@ -179,3 +181,10 @@ def test_vectors_are_let_go_after_as_many_epochs_as_asked(tmp_path, monkeypatch)
 def test_vectors_that_would_never_be_let_go_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="unfreeze_after: expected fewer than the 2 epochs there are"):
         fit(tmp_path, monkeypatch, epochs=2, unfreeze_after=2)
+
+
+def test_whose_vectors_they_are_is_kept_with_the_model():
+    network = Network.model_validate(NETWORKS["candidates"]["gru"]["network"])
+    (one,) = network.borrowed
+    assert (one.source, one.licence, one.digest) == ("GloVe", "PDDL-1.0", "a" * 64)
+    assert Network.model_validate(NETWORKS["candidates"]["dense"]["network"]).borrowed == ()
