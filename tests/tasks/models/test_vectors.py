@@ -132,15 +132,15 @@ def test_keys_that_cannot_be_meant_are_refused(changes, said):
         Embeddings.model_validate({"vectors": "v.txt", "digest": "0" * 64, **WHOSE, **changes})
 
 
-def fit(folder, monkeypatch, epochs=2, seed=0, **given):
+def fit(folder, monkeypatch, epochs=2, keys=None, **given):
     monkeypatch.setenv("KEEPFIT_PROJECTS", str(folder))
     (folder / "plain").mkdir(exist_ok=True)
     embeddings = {**as_text(folder / "plain"), **WHOSE, **given}
     architecture = {"name": "average_embedding", "units": [], "embeddings": embeddings}
-    network = {"architecture": architecture, "epochs": epochs, "optimizer": {"learning_rate": 0.1}}
+    network = {"architecture": architecture, "epochs": epochs, "optimizer": {"learning_rate": 0.1}, **(keys or {})}
     candidate = {"network": network, "prepare": {"text": {"encode": "tokens", "vocabulary": 9, "length": 4}}}
     columns = {"note": {"type": "text"}, "y": {"type": "integer"}}
-    spec = numbers_spec({"one": candidate}, columns=columns, seed=seed)
+    spec = numbers_spec({"one": candidate}, columns=columns)
     frame = pd.DataFrame({"note": ["good film", "bad film"] * 20, "y": [1, 0] * 20})
     return fit_candidate("one", spec, frame, load=no_functions)
 
@@ -175,6 +175,14 @@ def test_vectors_are_let_go_after_as_many_epochs_as_asked(tmp_path, monkeypatch)
     assert vectors_of(let_go)["good"] != VECTORS["good"]
     assert let_go.history["loss"][:2] == still.history["loss"]
     assert len(let_go.history["loss"]) == 3
+
+
+@pytest.mark.slow
+def test_training_never_ends_early_before_the_vectors_are_let_go(tmp_path, monkeypatch):
+    keys = {"validation_share": 0.5, "refit": False, "early_stopping": {"patience": 1, "min_delta": 10}}
+    model = fit(tmp_path, monkeypatch, epochs=6, unfreeze_after=3, keys=keys)
+    assert (len(model.history["loss"]), model.epochs) == (5, 4)
+    assert vectors_of(model)["good"] != VECTORS["good"]
 
 
 @pytest.mark.slow
