@@ -8,7 +8,8 @@ from typing import Any
 
 from flows.cli.render import console, print_figures, print_verdict, rows_table
 from infra.artifacts.reference import ArtifactRef
-from infra.errors import SpecError
+from infra.artifacts.store import BlobStore
+from infra.errors import SpecError, UsageError
 from infra.projects import list_projects
 from infra.registry.records import BreakerRow, ReleaseRow, WindowReportRow
 from infra.settings import load_settings
@@ -54,12 +55,14 @@ def _project_row(name: str) -> dict[str, Any]:
     }
 
 
-def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
+def show_version(label: str, page: Path | None, events: Path | None, *, as_json: bool) -> None:
     """Print one version with its gates and figures."""
     version = find_version(label)
     if page:
         report = ArtifactRef.model_validate(version.row.payload["report"])
         page.write_bytes(open_workspace().store.read(report))
+    if events:
+        write_event_files(version.manifest.fit, open_workspace().store, events)
     if as_json:
         print(json.dumps(_as_json(version), indent=2))
         return
@@ -84,6 +87,23 @@ def show_version(label: str, page: Path | None, *, as_json: bool) -> None:
             soft_wrap=True,
         )
     console.print(f"  evidence  keepfit lineage {version.label}")
+
+
+def write_event_files(fit: FitReport, store: BlobStore, folder: Path) -> None:
+    """Write each network's epochs as TensorBoard reads them: a run for each candidate.
+
+    Raises
+    ------
+    UsageError
+        No network was trained.
+    """
+    from tasks.training.event_files import FILE_NAME
+
+    if not fit.events:
+        raise UsageError("--events: no network was trained for this version: it has no epochs.")
+    for candidate, ref in fit.events.items():
+        (folder / candidate).mkdir(parents=True, exist_ok=True)
+        (folder / candidate / FILE_NAME).write_bytes(store.read(ref))
 
 
 def describe_cost(fit: FitReport) -> str:

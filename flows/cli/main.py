@@ -125,12 +125,15 @@ def new(name: Annotated[str, typer.Argument(help="Name of the new project.", sho
 def show(
     version: Version,
     page: Annotated[Path | None, typer.Option("--page", help="Write the report as an HTML file here.")] = None,
+    events: Annotated[
+        Path | None, typer.Option("--events", help="Write the epochs of its networks here, a folder for TensorBoard.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one version: its verdict, every gate, its figures."""
     from flows.cli.looking import show_version
 
-    show_version(version, page, as_json=as_json)
+    show_version(version, page, events, as_json=as_json)
 
 
 @app.command(rich_help_panel=LOOK)

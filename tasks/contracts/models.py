@@ -93,6 +93,9 @@ class FitReport(Contract):
         description="What a regression's dummy answers: the mean of the training target, the median where mae decides.",
     )
     history: ArtifactRef | None = Field(None, description="Metrics per epoch as JSON, for networks.")
+    events: dict[str, ArtifactRef] = Field(
+        default_factory=dict, description="candidate: the same as TensorBoard's event file."
+    )
     seed: int
     libraries: dict[str, str]
     hardware: Hardware

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.contracts.borrowing import Embeddings
+from tasks.contracts.borrowing import BorrowedWeights, Embeddings
 from tasks.contracts.frozen import Contract
 from tasks.contracts.optimisation import Amount, BelowOne, EarlyStopping, Loss, Optimizer, RateSchedule
 from tasks.contracts.values import Positive, Reference, one_of_keys
@@ -259,3 +259,9 @@ class Network(Contract):
     def embeddings(self) -> Embeddings | None:
         """Word vectors that were learnt elsewhere; None: there are none."""
         return self.architecture.embeddings if isinstance(self.architecture, _WordArchitecture) else None
+
+    @property
+    def borrowed(self) -> tuple[BorrowedWeights, ...]:
+        """Whose weights are in it, to be kept with the version."""
+        given = self.embeddings
+        return (BorrowedWeights(source=given.source, licence=given.licence, digest=given.digest),) if given else ()

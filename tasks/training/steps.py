@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from infra.artifacts.reference import ArtifactRef
-from tasks.contracts.borrowing import BorrowedWeights
 from tasks.contracts.data import SplitRef
 from tasks.contracts.export import OnnxExport
 from tasks.contracts.models import FitReport, ModelRef
@@ -27,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 MODEL = "application/vnd.keepfit.model+zip"
 ONNX_FILE = "application/vnd.onnx"
+EVENTS = "application/vnd.tensorboard.events"
 
 
 @step
@@ -47,6 +47,7 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
             class_prior=result.class_prior,
             centre=result.centre,
             history=_store_history(bench, result),
+            events=_store_events(bench, result),
             seed=bench.spec.seed,
             libraries=result.libraries,
             hardware=result.hardware,
@@ -128,6 +129,7 @@ def tell_progress(what: str, done: int, of: int, metrics: Mapping[str, float]) -
 def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
     from tasks.models.saving import save_model
 
+    network = bench.spec.candidates[fitted.name].network
     path = bench.scratch / f"{fitted.name}.model"
     content = save_model(fitted.model, path)
     return ModelRef(
@@ -137,7 +139,7 @@ def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
         content=content,
         classes=fitted.model.classes,
         fit_seconds=fitted.fit_seconds,
-        borrowed=_name_borrowed(bench, fitted.name),
+        borrowed=network.borrowed if network else (),
     )
 
 
@@ -159,12 +161,6 @@ def _export(bench: Workbench, parts: SplitRef, chosen: ModelRef) -> OnnxExport:
     return made.model_copy(update={"file": file, "int8": int8})
 
 
-def _name_borrowed(bench: Workbench, candidate: str) -> tuple[BorrowedWeights, ...]:
-    network = bench.spec.candidates[candidate].network
-    given = network.embeddings if network else None
-    return (BorrowedWeights(source=given.source, licence=given.licence, digest=given.digest),) if given else ()
-
-
 def _store_history(bench: Workbench, result: "FitResult") -> ArtifactRef | None:
     if not result.history:
         return None
@@ -176,3 +172,9 @@ def _store_studies(bench: Workbench, result: "FitResult") -> ArtifactRef | None:
         return None
     plain = [json.loads(study.model_dump_json()) for study in result.tuned.studies]
     return bench.store.put_bytes(json.dumps(plain, sort_keys=True).encode(), JSON)
+
+
+def _store_events(bench: Workbench, result: "FitResult") -> dict[str, ArtifactRef]:
+    from tasks.training.event_files import write_events
+
+    return {name: bench.store.put_bytes(write_events(told), EVENTS) for name, told in sorted(result.history.items())}

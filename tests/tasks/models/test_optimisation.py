@@ -278,6 +278,11 @@ def test_a_refit_trains_all_rows_for_as_many_epochs_as_were_best(stopped, tmp_pa
     assert save_model(again, tmp_path / "again") == save_model(plain, tmp_path / "plain")
 
 
+def test_a_gain_that_is_not_above_min_delta_is_none():
+    model = fit(noisy(), refit=False, early_stopping={"patience": 1, "min_delta": 10}, **STOPPING)
+    assert (len(model.history["val_loss"]), model.epochs) == (2, 1)
+
+
 def test_selection_judges_a_network_that_ends_early_as_it_will_be_fitted(tmp_path):
     from tasks.models.inputs import Rows
     from tasks.models.recipes import fit_rows

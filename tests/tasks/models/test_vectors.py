@@ -10,12 +10,14 @@ import pytest
 
 from infra.errors import IntegrityError, SpecError
 from tasks.contracts.borrowing import Embeddings
+from tasks.contracts.networks import Network
 from tasks.models.loading import load_model
 from tasks.models.networks.vectors import read_vectors
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tasks.models.text import FIRST_WORD, list_words
 from tests.tasks.models.examples import no_functions, numbers_spec
+from tests.tasks.named_networks import NETWORKS
 
 pytestmark = pytest.mark.xdist_group("networks")
 
@@ -130,15 +132,15 @@ def test_keys_that_cannot_be_meant_are_refused(changes, said):
         Embeddings.model_validate({"vectors": "v.txt", "digest": "0" * 64, **WHOSE, **changes})
 
 
-def fit(folder, monkeypatch, epochs=2, seed=0, **given):
+def fit(folder, monkeypatch, epochs=2, keys=None, **given):
     monkeypatch.setenv("KEEPFIT_PROJECTS", str(folder))
     (folder / "plain").mkdir(exist_ok=True)
     embeddings = {**as_text(folder / "plain"), **WHOSE, **given}
     architecture = {"name": "average_embedding", "units": [], "embeddings": embeddings}
-    network = {"architecture": architecture, "epochs": epochs, "optimizer": {"learning_rate": 0.1}}
+    network = {"architecture": architecture, "epochs": epochs, "optimizer": {"learning_rate": 0.1}, **(keys or {})}
     candidate = {"network": network, "prepare": {"text": {"encode": "tokens", "vocabulary": 9, "length": 4}}}
     columns = {"note": {"type": "text"}, "y": {"type": "integer"}}
-    spec = numbers_spec({"one": candidate}, columns=columns, seed=seed)
+    spec = numbers_spec({"one": candidate}, columns=columns)
     frame = pd.DataFrame({"note": ["good film", "bad film"] * 20, "y": [1, 0] * 20})
     return fit_candidate("one", spec, frame, load=no_functions)
 
@@ -176,6 +178,21 @@ def test_vectors_are_let_go_after_as_many_epochs_as_asked(tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
+def test_training_never_ends_early_before_the_vectors_are_let_go(tmp_path, monkeypatch):
+    keys = {"validation_share": 0.5, "refit": False, "early_stopping": {"patience": 1, "min_delta": 10}}
+    model = fit(tmp_path, monkeypatch, epochs=6, unfreeze_after=3, keys=keys)
+    assert (len(model.history["loss"]), model.epochs) == (5, 4)
+    assert vectors_of(model)["good"] != VECTORS["good"]
+
+
+@pytest.mark.slow
 def test_vectors_that_would_never_be_let_go_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="unfreeze_after: expected fewer than the 2 epochs there are"):
         fit(tmp_path, monkeypatch, epochs=2, unfreeze_after=2)
+
+
+def test_whose_vectors_they_are_is_kept_with_the_model():
+    network = Network.model_validate(NETWORKS["candidates"]["gru"]["network"])
+    (one,) = network.borrowed
+    assert (one.source, one.licence, one.digest) == ("GloVe", "PDDL-1.0", "a" * 64)
+    assert Network.model_validate(NETWORKS["candidates"]["dense"]["network"]).borrowed == ()
