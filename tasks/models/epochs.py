@@ -1,7 +1,8 @@
 """The epochs of a network's training: told as they come, ended early where asked, and when the loss is no number."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from infra.errors import SpecError, TrainingFailed
@@ -60,9 +61,43 @@ def train_network(
 
     last = epochs or spec.epochs
     stop = _end_early(keras, spec) if watched is not None and epochs is None else None
-    changes = [step_down(keras, spec.schedule)] if isinstance(spec.schedule, PlateauRate) else []
-    turn = spec.embeddings.unfreeze_after if unfreeze and spec.embeddings else None
-    stages = [(0, last)] if turn is None or turn >= last else [(0, turn), (turn, last)]
+    callbacks = [_watch(keras, on_epoch, last, stop, where), keras.callbacks.TerminateOnNaN()]
+    if isinstance(spec.schedule, PlateauRate):
+        callbacks.append(step_down(keras, spec.schedule))
+    history: dict[str, list[float]] = {}
+    with _telling_memory(tensorflow, spec.batch_size, where):
+        for start, end in _stages(spec, last, unfreeze):
+            stops = [stop] if stop and end == last else []
+            fitted = network.fit(
+                *rows,
+                sample_weight=weights,
+                initial_epoch=start,
+                epochs=end,
+                batch_size=spec.batch_size,
+                validation_data=watched,
+                callbacks=[*callbacks, *stops],
+                verbose=0,
+            )
+            for name, values in fitted.history.items():
+                history.setdefault(name, []).extend(float(value) for value in values)
+    if not all(bool(tensorflow.reduce_all(tensorflow.math.is_finite(weight.value))) for weight in network.weights):
+        raise _diverged(where, "weights are NaN or infinite", last, last)
+    return Course(history, len(history["loss"]) if stop is None else stop.best_epoch + 1)
+
+
+def _stages(spec: Network, last: int, unfreeze: Unfreeze | None) -> Iterator[tuple[int, int]]:
+    """Yield from which epoch to which each stage goes: one, or two where layers are let go in between."""
+    turn = spec.embeddings.unfreeze_after if spec.embeddings else None
+    if unfreeze is None or turn is None or turn >= last:
+        yield 0, last
+        return
+    yield 0, turn
+    unfreeze(turn)
+    yield turn, last
+
+
+def _watch(keras: Any, on_epoch: OnEpoch | None, last: int, stop: Any, where: str) -> Any:
+    """Return what looks at each epoch first, and tells it."""
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -72,32 +107,18 @@ def train_network(
             if on_epoch is not None:
                 on_epoch(epoch + 1, last, metrics)
 
-    history: dict[str, list[float]] = {}
+    return Watch()
+
+
+@contextmanager
+def _telling_memory(tensorflow: Any, batch_size: int, where: str) -> Iterator[None]:
     try:
-        for start, end in stages:
-            if start and unfreeze:
-                unfreeze(start)
-            stops = [stop] if stop and end == last else []
-            fitted = network.fit(
-                *rows,
-                sample_weight=weights,
-                initial_epoch=start,
-                epochs=end,
-                batch_size=spec.batch_size,
-                validation_data=watched,
-                callbacks=[Watch(), keras.callbacks.TerminateOnNaN(), *changes, *stops],
-                verbose=0,
-            )
-            for name, values in fitted.history.items():
-                history.setdefault(name, []).extend(float(value) for value in values)
+        yield
     except (MemoryError, tensorflow.errors.ResourceExhaustedError) as error:
         raise TrainingFailed(
-            f"{where}: memory ran out in training with batches of {spec.batch_size} rows.",
+            f"{where}: memory ran out in training with batches of {batch_size} rows.",
             remedy="Take a smaller `batch_size`, or a machine with more memory.",
         ) from error
-    if not all(bool(tensorflow.reduce_all(tensorflow.math.is_finite(weight.value))) for weight in network.weights):
-        raise _diverged(where, "weights are NaN or infinite", last, last)
-    return Course(history, len(history["loss"]) if stop is None else stop.best_epoch + 1)
 
 
 def _end_early(keras: Any, spec: Network) -> Any:
