@@ -163,8 +163,9 @@ def say_expectation(listed: int, trial: FlipTrial | None) -> str:
 
 
 def frame_issues(issues: list[Issue], judged: Judged, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Return the rows of the issues with the label given, the likely one and the score, the worst first."""
-    found = frame[columns].iloc[[issue.place for issue in issues]].reset_index(drop=True)
+    """Return the rows of the issues with the label given, the likely one and the score, the worst first; no pictures."""
+    shown = [name for name in columns if not frame[name].map(lambda cell: isinstance(cell, bytes)).any()]
+    found = frame[shown].iloc[[issue.place for issue in issues]].reset_index(drop=True)
     facts: dict[str, list[Any]] = {
         "keepfit_place": [issue.place for issue in issues],
         "keepfit_given": [judged.classes[issue.given] for issue in issues],

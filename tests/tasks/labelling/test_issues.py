@@ -156,8 +156,9 @@ def test_the_table_holds_the_rows_of_the_issues_in_their_order() -> None:
     given = np.array([0] * 5 + [1] * 6 + [0])
     judged = Judged(np.arange(12)[::-1].copy(), given, shares, ("no", "yes"))
     issues = find_issues(judged)
-    frame = pd.DataFrame({"row": [f"r{at}" for at in range(12)]})
-    table = frame_issues(issues, judged, frame, ["row"])
+    frame = pd.DataFrame({"row": [f"r{at}" for at in range(12)], "seen": [b"\x89PNG"] * 12})
+    table = frame_issues(issues, judged, frame, ["row", "seen"])
+    assert "seen" not in table, "no cell of a CSV file shows a picture"
     assert sorted(table["row"]) == ["r0", "r6"]
     facts: dict[str, Any] = table.set_index("row")[["keepfit_given", "keepfit_likely"]].T.to_dict("list")
     assert facts == {"r6": ["yes", "no"], "r0": ["no", "yes"]}

@@ -259,6 +259,7 @@ def test_what_counts_as_equal_values_does_not_depend_on_their_unit(scale: float)
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("networks")
 def test_networks_answer_as_they_do_in_keras(tmp_path: Path) -> None:
     dense = {"network": {"build": "networks:dense", "epochs": 2}, "params": {"hidden": 64}}
     spec = numbers_spec({"dense": dense}, export=ASKED)
@@ -293,6 +294,7 @@ def flipped(shape: Any, params: dict[str, Any]) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("networks")
 def test_what_only_changes_the_rows_of_a_training_is_left_out_of_the_file(tmp_path: Path) -> None:
     spec = numbers_spec({"flipped": {"network": {"build": "networks:flipped", "epochs": 1}}}, export={"onnx": True})
     model = fit_candidate("flipped", spec, number_rows(80), load=lambda _: flipped)
