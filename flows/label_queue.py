@@ -15,7 +15,7 @@ from tasks.batches import find_batch, read_deliveries, read_rows
 from tasks.contracts.labelling import Disagreement, QueueBy, QueuedRow, QueueOutcome, Uncertainty
 from tasks.contracts.models import ModelRef
 from tasks.contracts.project import ProjectSpec
-from tasks.project import load_project
+from tasks.project import functions_of, load_project
 from tasks.release.stored import StoredVersion, find_champion_version, find_version
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _find_committee(
     for label, ref, features in wanted:
         usable = set(ref.classes) == set(champion.manifest.model.classes) and here.issuperset(features)
         if usable and ref.content not in chosen and len(chosen) < COMMITTEE:
-            chosen[ref.content] = Member(label, _load(ref), features)
+            chosen[ref.content] = Member(label, _load(ref, spec.name), features)
     if request.by == "disagreement" and len(chosen) < 2:
         raise UsageError(
             f"{request.project}: disagreement needs a second model, and there is none beside {champion.label}.",
@@ -214,12 +214,12 @@ def _earlier(project: str, champion: StoredVersion) -> Iterator[tuple[str, Model
             yield version.label, version.manifest.model, tuple(trained.features)
 
 
-def _load(ref: ModelRef) -> Any:
+def _load(ref: ModelRef, project: str) -> Any:
     from tasks.models.loading import load_model  # noqa: PLC0415  brings scikit-learn
 
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         path = open_workspace().store.fetch(ref.artifact, Path(scratch) / "model")
-        return load_model(path, expected_content=ref.content)
+        return load_model(path, ref.content, functions_of(open_workspace().settings.projects, project))
 
 
 def _fill_pool(

@@ -166,6 +166,9 @@ def _convert_network(model: Any) -> OnnxForm:
     prepared = model.prepare is not None
     stays = [f"the preparation of its inputs: {_name_steps(model.prepare)}"] if prepared else []
     stays += ["reading pictures: the file takes their pixels"] if getattr(model.columns, "images", ()) else []
+    if model.threshold is not None:
+        positive = model.classes[model.positive]
+        stays.append(f"the decision: {positive} is answered from a probability of {model.threshold:.6g} on")
     shape = ", ".join(str(size) for size in width)
     takes = f"`{name}`: {kind} of shape (n, {shape})" + (", as the preparation gives them" if prepared else "")
     covers: Covers = "part of the model" if stays else "whole model"

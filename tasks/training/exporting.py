@@ -22,6 +22,7 @@ import pandas as pd
 from infra.artifacts.reference import ArtifactRef, Digest
 from infra.artifacts.store import BlobStore
 from infra.frames import read_parquet
+from infra.settings import load_settings
 from tasks.contracts.export import OnnxExport, Quantised
 from tasks.contracts.frozen import Contract
 from tasks.contracts.models import ModelRef
@@ -31,6 +32,7 @@ from tasks.metrics.registry import find_metric, find_positive
 from tasks.models.inputs import InputColumns, Inputs, read_target
 from tasks.models.model import Array, Floats
 from tasks.models.onnx_conversion import OnnxForm, Way, list_ways
+from tasks.project import functions_of
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +102,10 @@ def export_model(model: Any, spec: ProjectSpec, frame: pd.DataFrame, folder: Pat
     frame
         The test rows, with their target.
     """
+    if model.columns.steps:
+        named = ", ".join(step.function for step in model.columns.steps)
+        reason = f"{named}: functions of the project (prepare.steps) have no ONNX form"
+        return OnnxExport(status="not exported", reason=reason)
     rows = frame.iloc[: _row_limit(model)].reset_index(drop=True)
     columns: InputColumns = model.columns
     inputs = columns.read(pd.concat([rows, make_odd_rows(rows, spec)], ignore_index=True))
@@ -324,7 +330,8 @@ def main() -> None:
 
     folder = Path(sys.argv[1])
     request = ExportRequest.model_validate_json((folder / REQUEST).read_bytes())
-    model = load_model(folder / MODEL, expected_content=request.content)
+    functions = functions_of(load_settings().projects, request.spec.name)
+    model = load_model(folder / MODEL, request.content, functions)
     made = export_model(model, request.spec, read_parquet(folder / TEST_ROWS), folder)
     sized = made.model_copy(update={"model_size_bytes": request.model_size_bytes})
     partial = folder / f"{REPLY}.partial"

@@ -127,6 +127,16 @@ def test_what_cannot_be_converted_stays_outside_and_is_said(tmp_path: Path) -> N
     assert any(line.startswith("outside the file: the preparation") for line in describe_export(made))
 
 
+def test_the_projects_own_functions_have_no_onnx_form(tmp_path: Path) -> None:
+    step = {"function": "own:product", "adds": {"product": "number"}}
+    spec = numbers_spec({"knn": CLASSICAL["knn"]}, export=ASKED, prepare={"steps": [step]})
+    made = export_model(fit_candidate("knn", spec, number_rows(), load=networks.load), spec, number_rows(), tmp_path)
+    assert (made.status, made.reason) == (
+        "not exported",
+        "own:product: functions of the project (prepare.steps) have no ONNX form",
+    )
+
+
 def test_calibration_and_threshold_stay_outside_and_are_said(tmp_path: Path) -> None:
     candidate = {**CLASSICAL["bayes"], "calibrate": "sigmoid"}
     spec = numbers_spec({"bayes": candidate}, export=ASKED, decision={"threshold": "tuned"})

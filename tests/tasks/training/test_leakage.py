@@ -3,7 +3,9 @@
 The names come from the contracts, so a new one is tested the day it is declared; one that cannot stand alone needs a companion.
 """
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -11,11 +13,13 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
+from infra.registry.registry import open_registry
 from tasks.contracts.project import ProjectSpec
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tasks.preparation.splitting import split_rows
 from tasks.training.fitting import fit_project
+from tasks.training.tuning import TrialDesk
 from tests.tasks.models.examples import no_functions
 from tests.tasks.models.networks import load
 
@@ -52,6 +56,7 @@ BASE: dict[str, Any] = {
     "candidates": {"one": LOGISTIC},
     "selection": {"method": "holdout", "holdout_share": 0.3},
 }
+SPACE = {"C": {"low": 0.001, "high": 10.0, "log": True}}
 COMPANIONS: dict[Path, dict[str, Any]] = {
     ("training_rows", "keep", "last"): {"training_rows.days": 40},
     ("training_rows", "keep", "decay"): {"training_rows.half_life_days": 20},
@@ -64,6 +69,11 @@ COMPANIONS: dict[Path, dict[str, Any]] = {
     ("split", "method", "random"): {"split": {"method": "random", "test_share": 0.3, "stratify": False}},
     ("split", "method", "grouped"): {"split.column": "shop"},
     ("selection", "method", "cross_validation"): {"selection.folds": 2},
+    ("tuning", "method", "grid"): {"candidates.one.search": {"C": {"choices": [0.01, 1.0]}}},
+    ("tuning", "method", "random"): {"candidates.one.search": SPACE, "tuning.trials": 3},
+    ("tuning", "method", "tpe"): {"candidates.one.search": SPACE, "tuning.trials": 6, "tuning.batch": 2},
+    ("tuning", "pruning", "none"): {"candidates.one.search": SPACE, "tuning.trials": 2},
+    ("tuning", "pruning", "median"): {"candidates.one.search": SPACE, "tuning.trials": 6, "selection": {"folds": 2}},
     ("selection", "rule", "best"): {"candidates.two": {**LOGISTIC, "params": {"C": 0.01}}},
     ("selection", "rule", "one_standard_error"): {"candidates.two": {**LOGISTIC, "params": {"C": 0.01}}},
 } | {
@@ -188,8 +198,18 @@ def alter(frame: pd.DataFrame, test: Any) -> pd.DataFrame:
 def train_on(spec: ProjectSpec, frame: pd.DataFrame, tmp_path: Any) -> tuple[str, Any]:
     """Return the digest of the model that all of training makes, and what selection said."""
     rows = frame.iloc[split_rows(frame, spec)[0]].reset_index(drop=True)
-    result = fit_project(spec, rows, load if "own:" in str(spec.prepare) else no_functions, lambda *_: None)
-    return save_model(result.chosen.model, tmp_path / "model"), result.selection
+    functions = load if "own:" in str(spec.prepare) else no_functions
+    with ExitStack() as opened:
+        desk = None
+        if any(one.search for one in spec.candidates.values()):
+            # Each time a registry of its own: a search would find the trials that the first one left there.
+            place = f"sqlite:///{tempfile.mkdtemp(dir=tmp_path)}/registry.db"
+            desk = TrialDesk(opened.enter_context(open_registry(place)), "code")
+        result = fit_project(spec, rows, functions, lambda *_: None, desk)
+    return save_model(result.chosen.model, tmp_path / "model"), (
+        result.selection,
+        [one.params for one in result.tuned.candidates],
+    )
 
 
 def require_blind(spec: ProjectSpec, tmp_path: Any) -> None:
