@@ -41,13 +41,14 @@ def find_label_issues(
     from tasks.labelling.issues import find_issues, frame_issues, judge_labels, say_expectation, try_flipping  # noqa: PLC0415
     from tasks.labelling.sheets import guard_frame  # noqa: PLC0415
     from tasks.models.inputs import Rows  # noqa: PLC0415
+    from tasks.models.searched import give_tuned  # noqa: PLC0415
 
     loaded = load_project(open_workspace().settings.projects, project)
     version, moment = _find_champion(project, as_of), as_of or datetime.now(UTC)
     made, name = version.manifest, version.manifest.model.candidate
     if len(made.model.classes) < 2:
         raise SpecError(f"{project}: likely wrong labels are found among classes; {version.label} answers none.")
-    spec = ProjectSpec.model_validate_json(open_workspace().store.read(made.spec))
+    spec = give_tuned(ProjectSpec.model_validate_json(open_workspace().store.read(made.spec)), made.fit.tuned)
     frame = read_frame(made.split.train, f"{version.label}: its training rows")
     rows = Rows.read(frame, spec)
     with told("judge"):

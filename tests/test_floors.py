@@ -18,7 +18,7 @@ FLOORS = {
     "skops": "0.13",  # earlier ones load types that they do not show
     "prefect": "3.6.25",
 }
-EXTRAS_IN_LOCK = ("examples", "stack", "dev")
+EXTRAS_IN_LOCK = ("examples", "stack", "onnx", "dev")
 
 
 def locked() -> list[tuple[Requirement, list[str]]]:

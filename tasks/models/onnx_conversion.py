@@ -5,7 +5,7 @@ Each way is tried in turn by `tasks.training.exporting`, which holds its answers
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,15 +58,32 @@ def list_ways(model: Any) -> Iterator[Way]:
     if model.backend == "keras":
         yield "the network", lambda: _convert_network(model)
         return
+    columns, steps = model.columns.widened, _name_reading(model.columns)
     pipeline, outside = _undecided(model.pipeline)
     for double in (False, True):
-        yield (
-            f"the pipeline in {_bits(double)}",
-            partial(_convert_pipeline, pipeline, model.columns, outside, double=double),
-        )
+        whole = partial(_convert_pipeline, pipeline, columns, (*steps, *outside), double=double)
+        yield f"the pipeline in {_bits(double)}", partial(_after_own_steps, model.columns, whole)
     if len(pipeline.steps) > 1:
         for double in (False, True):
-            yield f"the estimator in {_bits(double)}", partial(_convert_estimator, pipeline, outside, double=double)
+            alone = partial(_convert_estimator, pipeline, (*steps, *outside), double=double)
+            yield f"the estimator in {_bits(double)}", partial(_after_own_steps, model.columns, alone)
+
+
+def _after_own_steps(columns: InputColumns, convert: Callable[[], OnnxForm]) -> OnnxForm:
+    """Return the form for inputs to which the project's own steps add their columns first."""
+    form = convert()
+    return replace(
+        form,
+        feed=lambda inputs: form.feed(columns.derive(inputs)),
+        answer=lambda inputs: form.answer(columns.derive(inputs)),
+    )
+
+
+def _name_reading(columns: InputColumns) -> tuple[str, ...]:
+    """Return what a program does with rows before anything of a file or of a preparation sees them, in words."""
+    pictures = ("reading pictures: the file takes their pixels",) if columns.images else ()
+    own = (f"the project's own step {step.function}, which adds {', '.join(step.adds)}" for step in columns.steps)
+    return (*pictures, *own)
 
 
 def _bits(double: bool) -> str:
@@ -110,8 +127,8 @@ def _convert_pipeline(pipeline: Any, columns: InputColumns, outside: tuple[str, 
         types += [(name, StringTensorType([None, 1])) for name in (*columns.categories, *columns.texts)]
         takes = f"each column by its name, shape (n, 1): numbers as {np.dtype(numbers).name}, categories as text"
         takes += f", a missing one as {MISSING!r}" if columns.categories else ""
-        if columns.times:
-            raise NotImplementedError("there is no ONNX form of times and their parts")
+        if columns.times or columns.images:
+            raise NotImplementedError("there is no ONNX form of times and their parts, nor of pictures")
 
         def feed(inputs: Inputs) -> Feed:
             table = pd.DataFrame(inputs)
@@ -148,7 +165,8 @@ def _convert_network(model: Any) -> OnnxForm:
     from tasks.models.keras_models import as_matrix  # noqa: PLC0415  brings what trains networks
 
     def matrix(inputs: Inputs) -> Array:
-        return as_matrix(inputs if model.prepare is None else model.prepare.transform(inputs))
+        derived = model.columns.derive(inputs)
+        return as_matrix(derived if model.prepare is None else model.prepare.transform(derived))
 
     network = _without_augmentation(model.network, model.threads)
     (tensor,) = network.inputs
@@ -164,8 +182,8 @@ def _convert_network(model: Any) -> OnnxForm:
         return {name: matrix(inputs).astype(kind)}
 
     prepared = model.prepare is not None
-    stays = [f"the preparation of its inputs: {_name_steps(model.prepare)}"] if prepared else []
-    stays += ["reading pictures: the file takes their pixels"] if getattr(model.columns, "images", ()) else []
+    stays = [*_name_reading(model.columns)]
+    stays += [f"the preparation of its inputs: {_name_steps(model.prepare)}"] if prepared else []
     if model.threshold is not None:
         positive = model.classes[model.positive]
         stays.append(f"the decision: {positive} is answered from a probability of {model.threshold:.6g} on")

@@ -102,10 +102,6 @@ def export_model(model: Any, spec: ProjectSpec, frame: pd.DataFrame, folder: Pat
     frame
         The test rows, with their target.
     """
-    if model.columns.steps:
-        named = ", ".join(step.function for step in model.columns.steps)
-        reason = f"{named}: functions of the project (prepare.steps) have no ONNX form"
-        return OnnxExport(status="not exported", reason=reason)
     rows = frame.iloc[: _row_limit(model)].reset_index(drop=True)
     columns: InputColumns = model.columns
     inputs = columns.read(pd.concat([rows, make_odd_rows(rows, spec)], ignore_index=True))

@@ -127,14 +127,18 @@ def test_what_cannot_be_converted_stays_outside_and_is_said(tmp_path: Path) -> N
     assert any(line.startswith("outside the file: the preparation") for line in describe_export(made))
 
 
-def test_the_projects_own_functions_have_no_onnx_form(tmp_path: Path) -> None:
+def test_the_projects_own_steps_stay_outside_and_the_file_takes_what_they_add(tmp_path: Path) -> None:
     step = {"function": "own:product", "adds": {"product": "number"}}
-    spec = numbers_spec({"knn": CLASSICAL["knn"]}, export=ASKED, prepare={"steps": [step]})
-    made = export_model(fit_candidate("knn", spec, number_rows(), load=networks.load), spec, number_rows(), tmp_path)
-    assert (made.status, made.reason) == (
-        "not exported",
-        "own:product: functions of the project (prepare.steps) have no ONNX form",
-    )
+    spec = numbers_spec({"forest": CLASSICAL["forest"]}, prepare={"steps": [step]}, export=ASKED)
+    rows = number_rows(160)
+    model = fit_candidate("forest", spec, rows.iloc[:-TEST], load=networks.load)
+    test = rows.iloc[-TEST:].reset_index(drop=True)
+    made = export_model(model, spec, test, tmp_path)
+    assert (made.status, made.covers) == ("exported", "part of the model"), made.reason
+    assert made.outside == ("the project's own step own:product, which adds product",)
+    given = test[["a", "b"]].assign(product=test["a"] * test["b"]).to_numpy(dtype=np.float32)
+    theirs = answer_onnx(open_session((tmp_path / ONNX).read_bytes()), {"inputs": given})
+    np.testing.assert_allclose(theirs, model.predict_proba(test), atol=1e-4)
 
 
 def test_calibration_and_threshold_stay_outside_and_are_said(tmp_path: Path) -> None:
