@@ -24,8 +24,10 @@ from typing import Literal
 import numpy as np
 
 from infra.artifacts.reference import ArtifactRef
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.columns import Column
 from tasks.contracts.evaluation import ScoredModel, ScoredRows
-from tasks.contracts.project import Candidate, Column, Evaluation, Gate, ProjectSpec, Source
+from tasks.contracts.project import Evaluation, Gate, ProjectSpec, Source
 from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.gate import decide
 from tasks.metrics.answers import Answers

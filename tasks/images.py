@@ -15,7 +15,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tasks.contracts.project import ImageSize
+    from tasks.contracts.columns import ImageSize
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from infra.artifacts.reference import ArtifactRef, Digest
+from tasks.contracts.columns import ColumnType
 from tasks.contracts.frozen import Contract
-from tasks.contracts.project import ColumnType
 
 Status = Literal["FINE", "WATCH", "RETRAIN", "BROKEN DATA", "UNKNOWN"]
 Aspect = Literal["feature", "prediction", "target"]

@@ -6,18 +6,20 @@ The descriptions below are what the JSON Schema, the editor's completion and the
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, JsonValue, model_validator
 
+from tasks.contracts.candidates import Candidate, Selection
+from tasks.contracts.columns import Column, ColumnType, Validation
 from tasks.contracts.export import Export
 from tasks.contracts.frozen import Contract
-from tasks.contracts.imbalance import Balance, Calibrate, Decision
+from tasks.contracts.imbalance import Decision
 from tasks.contracts.metrics import OwnMetric
-from tasks.contracts.networks import Cnn2d, Network
+from tasks.contracts.networks import Cnn2d
 from tasks.contracts.preparation import Preparation
 from tasks.contracts.study import Study
-from tasks.contracts.tuning import ParameterName, Space, Tuning, check_search, check_tuning
+from tasks.contracts.tuning import Tuning, check_tuning
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
-from tasks.contracts.values import Name, OpenShare, Positive, Reference, Share, Variable, one_of_keys, say_pattern
+from tasks.contracts.values import Name, OpenShare, Positive, Reference, Variable, one_of_keys
 
 
 class Sql(Contract):
@@ -49,69 +51,6 @@ class Source(Contract):
         return self
 
 
-ColumnType = Literal["number", "integer", "boolean", "category", "text", "datetime", "image"]
-
-Pixels = Annotated[int, Field(ge=1, le=4096)]
-
-
-class ImageSize(Contract):
-    """What a model sees of a picture: others are scaled to it."""
-
-    height: Pixels = Field(description="Rows of pixels.")
-    width: Pixels = Field(description="Columns of pixels.")
-    channels: Literal[1, 3] = Field(3, description="1: shades of grey; 3: red, green and blue.")
-
-
-class Column(Contract):
-    """The contract of one column."""
-
-    type: ColumnType = Field(
-        description="What the values are; category: one of a few values, text: words, image: a picture as the bytes of a PNG "
-        "or JPEG file."
-    )
-    meaning: str = Field("", description="What the column says, in words.")
-    unit: str = Field("", description="Unit of a number.")
-    min: float | None = Field(None, description="Smallest allowed value, inclusive (number, integer).")
-    max: float | None = Field(None, description="Largest allowed value, inclusive (number, integer).")
-    allowed: list[str | int | float | bool] | None = Field(None, description="The only allowed values.")
-    null_share: Share = Field(0.0, description="Largest allowed share of missing values.")
-    unique: bool = Field(False, description="No value may occur twice.")
-    max_length: Positive | None = Field(None, description="Longest allowed text, in characters.")
-    size: ImageSize | None = Field(None, description="image: the size at which a model sees the pictures.")
-    feature: bool = Field(True, description="False: kept, checked and sliced on, but never shown to a model.")
-    known: Literal["before"] | None = Field(
-        None,
-        description="before: a person vouches that the value is known before the target, however well it predicts it or "
-        "is mended later; the leak guard then lets it pass.",
-    )
-
-    @property
-    def is_quotable(self) -> bool:
-        """Whether messages may show its values: what people wrote is theirs, and a picture's bytes say nothing."""
-        return self.type not in ("text", "image")
-
-
-class Expectation(Contract):
-    """One more Great Expectations check, in GX's own name and arguments."""
-
-    expectation: str = Field(description="e.g. expect_column_pair_values_a_to_be_greater_than_b")
-    arguments: dict[str, JsonValue] = Field(
-        default_factory=dict, description="The check's arguments, as GX names them."
-    )
-
-
-class Validation(Contract):
-    """What happens with rows that break the contract."""
-
-    quarantine_share: Share = Field(
-        0.0, description="Largest share of rows that may be set aside; above it the run stops."
-    )
-    min_rows: Positive = Field(20, description="Fewer different rows than this are not enough to say anything.")
-    expectations: list[Expectation] = Field(
-        default_factory=list, description="Checks beyond what the columns say, for rules across columns."
-    )
-
-
 class Split(Contract):
     """How rows become training and test rows, before anything is fitted."""
 
@@ -137,72 +76,6 @@ class Split(Contract):
         if self.method != "ordered" and self.test_days is not None:
             raise ValueError("test_days needs split method 'ordered'")
         return self
-
-
-class Candidate(Contract):
-    """One way to make the model: a scikit-learn estimator or a Keras network."""
-
-    model_config = one_of_keys("estimator", "network")
-
-    estimator: (
-        Annotated[
-            str,
-            StringConstraints(pattern=r"^sklearn(\.[a-z_]+)+\.[A-Z]\w*$"),
-            say_pattern("the dotted path of a scikit-learn class, such as sklearn.linear_model.LogisticRegression"),
-        ]
-        | None
-    ) = Field(None, description="Dotted path of a scikit-learn estimator.")
-    network: Network | None = Field(None, description="A Keras network, by name or built by a function of the project.")
-    params: dict[str, JsonValue] = Field(
-        default_factory=dict, description="Arguments of the estimator or of the build function."
-    )
-    search: dict[ParameterName, Space] = Field(
-        default_factory=dict,
-        description="Parameters whose values are found in trials on the training rows (`tuning`): a name is an argument, as in "
-        "`params`; a path such as prepare.number.scale or network.batch_size is a key of the candidate.",
-    )
-    prepare: Preparation | None = Field(None, description="Instead of the project's `prepare`.")
-    balance: Balance = Field(Balance(), description="What is done about classes of different size.")
-    calibrate: Calibrate = Field(
-        "none",
-        description="What is made of an estimator's probabilities, learnt across five folds of the training rows: sigmoid, a "
-        "curve of two parameters (few rows); isotonic, any rising one (a thousand rows and more).",
-    )
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.estimator is None) == (self.network is None):
-            raise ValueError("expected exactly one of estimator, network")
-        if self.network is not None and self.calibrate != "none":
-            raise ValueError("calibrate stands with `estimator`: five more trainings of a network are too dear")
-        if self.network and self.network.architecture and self.params:
-            raise ValueError("params is for `estimator` and `build`; those of an architecture stand beside its name")
-        return self
-
-    @model_validator(mode="after")
-    def _search_fits(self) -> Self:
-        if self.search:
-            check_search(type(self), self, self.prepare or Preparation())
-        return self
-
-
-class Selection(Contract):
-    """How one candidate is chosen, on training rows only."""
-
-    method: Literal["cross_validation", "holdout"] = Field(
-        "cross_validation", description="holdout: one cut, where a fit is too dear to be made `folds` times."
-    )
-    folds: Annotated[int, Field(ge=2, le=50)] = Field(5, description="cross_validation: number of parts.")
-    repeats: Positive = Field(1, description="cross_validation: with other cuts; steadies the choice on few rows.")
-    holdout_share: OpenShare = Field(0.2, description="holdout: share of the training rows that judge.")
-    rule: Literal["best", "one_standard_error"] = Field(
-        "one_standard_error",
-        description="best: the highest mean; one_standard_error: the first listed within one standard error of the best.",
-    )
-    also_test: list[Name] = Field(
-        default_factory=list,
-        description="Candidates whose test figures are shown beside the chosen one's; they never influence the choice.",
-    )
 
 
 class Slice(Contract):

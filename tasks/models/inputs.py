@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from infra.errors import ContractBroken, SpecError, name_values
-from tasks.contracts.project import ImageSize, ProjectSpec
+from tasks.contracts.columns import ImageSize
+from tasks.contracts.project import ProjectSpec
 from tasks.images import decode_images, find_readable
 from tasks.models.model import Array, Floats
 from tasks.models.own_steps import OwnStep, answer_rowwise

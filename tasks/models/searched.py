@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 from infra.errors import SpecError
-from tasks.contracts.project import Candidate, ProjectSpec
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.project import ProjectSpec
 from tasks.contracts.tuning import TunedCandidate, place_values
 from tasks.models.inputs import InputColumns
 from tasks.models.sklearn_models import SklearnRecipe

@@ -17,7 +17,8 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import has_fit_parameter
 
 from infra.errors import InsufficientData, SpecError, TrainingFailed
-from tasks.contracts.project import Candidate, ProjectSpec
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.project import ProjectSpec
 from tasks.metrics.registry import find_positive
 from tasks.models.balancing import balance_rows, weigh_rows
 from tasks.models.deciding import Decided, apply_curves, find_decision_metric, learn_curves, tune_threshold

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from tasks.contracts.columns import ColumnType
 from tasks.contracts.frozen import Contract
 from tasks.contracts.monitoring import Aspect
-from tasks.contracts.project import ColumnType, ProjectSpec
+from tasks.contracts.project import ProjectSpec
 
 MAX_SCORES = 10
 """With more classes the predicted class alone is watched: so many scores would each be nearly always zero."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from infra.suggestion import suggest
-from tasks.contracts.project import ColumnType
+from tasks.contracts.columns import ColumnType
 from tasks.project.problems import Path, Problem, show_received
 from tasks.project.task import check_task
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tasks.contracts.project import Column
+from tasks.contracts.columns import Column
 from tasks.images import find_readable
 
 Mask = npt.NDArray[np.bool_]

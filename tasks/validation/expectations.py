@@ -12,7 +12,7 @@ import pandas as pd
 from infra.errors import SpecError
 from infra.importing import importing
 from infra.suggestion import suggest
-from tasks.contracts.project import Expectation
+from tasks.contracts.columns import Expectation
 
 NOT_FOR_PROJECTS = {
     "id",

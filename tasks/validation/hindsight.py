@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from infra.errors import name_values
-from tasks.contracts.project import Column, ProjectSpec
+from tasks.contracts.columns import Column
+from tasks.contracts.project import ProjectSpec
 from tasks.validation.conforming import Mask, conform_types
 
 TOLERATED_SHARE = 0.001

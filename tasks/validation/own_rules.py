@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from infra.errors import CheckCrashed
-from tasks.contracts.project import Expectation, ProjectSpec
+from tasks.contracts.columns import Expectation
+from tasks.contracts.project import ProjectSpec
 from tasks.validation.conforming import Mask
 from tasks.validation.expectations import Asked, find_columns, run_suite
 from tasks.validation.findings import Finding, judge_rule

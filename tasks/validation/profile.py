@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.contracts.project import ColumnType, ProjectSpec
+from tasks.contracts.columns import ColumnType
+from tasks.contracts.project import ProjectSpec
 
 TOP_VALUES = 5
 SHOWN_LETTERS = 40

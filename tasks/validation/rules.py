@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from infra.errors import name_values
-from tasks.contracts.project import Column, Expectation, ProjectSpec
+from tasks.contracts.columns import Column, Expectation
+from tasks.contracts.project import ProjectSpec
 from tasks.validation.conforming import Conformed, Mask, name_category, readable_type
 
 LARGEST = sys.float_info.max

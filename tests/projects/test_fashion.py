@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from infra.errors import SourceError
-from tasks.contracts.project import ImageSize
+from tasks.contracts.columns import ImageSize
 from tasks.images import decode_images
 from tasks.project import LoadedProject, load_project
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.contracts.project import ImageSize
+from tasks.contracts.columns import ImageSize
 from tasks.images import LARGE, decode_images, encode_png, find_readable, measure_images
 
 RNG = np.random.default_rng(0)

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import IntegrityError
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.columns import Column
 from tasks.contracts.evaluation import Verdict
-from tasks.contracts.project import Candidate, Column, Evaluation, Gate, ProjectSpec, Source
+from tasks.contracts.project import Evaluation, Gate, ProjectSpec, Source
 from tasks.evaluation.answers import AnswerTable, read_answers
 from tasks.evaluation.baseline import answer_by_shares
 from tasks.evaluation.comparison import compare

@@ -6,7 +6,9 @@ import pytest
 
 from infra.errors import SourceError
 from infra.frames import digest_frame
-from tasks.contracts.project import Candidate, Column, ProjectSpec, Source, Sql
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.columns import Column
+from tasks.contracts.project import ProjectSpec, Source, Sql
 from tasks.ingestion.reading import read_source
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

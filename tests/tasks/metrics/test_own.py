@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import SpecError
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.columns import Column
 from tasks.contracts.metrics import OwnMetric
-from tasks.contracts.project import Candidate, Column, Evaluation, Gate, ProjectSpec, Source
+from tasks.contracts.project import Evaluation, Gate, ProjectSpec, Source
 from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.comparison import compare
 from tasks.evaluation.evaluate import evaluate_rows

@@ -56,7 +56,7 @@ def test_a_picture_of_another_size_is_answered_as_the_model_sees_pictures() -> N
 
 
 def enlarge(cell: bytes) -> bytes:
-    from tasks.contracts.project import ImageSize
+    from tasks.contracts.columns import ImageSize
     from tasks.images import decode_images, encode_png
 
     return encode_png(decode_images([cell], ImageSize(height=36, width=36, channels=1))[0, ..., 0])

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.contracts.project import Candidate, Column, Evaluation, ProjectSpec, Source
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.columns import Column
+from tasks.contracts.project import Evaluation, ProjectSpec, Source
 from tasks.contracts.upkeep import Monitoring, Performance
 from tasks.monitoring.performance import measure_performance
 

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.contracts.project import Candidate, Column, Evaluation, ProjectSpec, Source
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.columns import Column
+from tasks.contracts.project import Evaluation, ProjectSpec, Source
 from tasks.contracts.upkeep import Monitoring, Performance
 from tasks.monitoring.importance import measure_importance
 from tasks.monitoring.performance import measure_performance

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks.contracts.project import Candidate, Column, ProjectSpec, Source, Validation
+from tasks.contracts.candidates import Candidate
+from tasks.contracts.columns import Column, Validation
+from tasks.contracts.project import ProjectSpec, Source
 
 COLUMNS = {
     "id": Column(type="integer", feature=False),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.contracts.project import Column
+from tasks.contracts.columns import Column
 from tasks.images import encode_png
 from tasks.validation.conforming import conform_types, settle_types
 

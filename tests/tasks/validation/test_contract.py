@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from infra.errors import CheckCrashed, ContractBroken, InsufficientData, SpecError
 from infra.frames import digest_frame, read_parquet, write_parquet
-from tasks.contracts.project import Column, Expectation
+from tasks.contracts.columns import Column, Expectation
 from tasks.validation import contract
 from tasks.validation.contract import examine_frame, validate_frame
 from tests.tasks.validation.projects import COLUMNS, make_rows, make_spec

@@ -2,7 +2,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.contracts.project import Column
+from tasks.contracts.columns import Column
 from tasks.validation.duplicates import (
     count_different,
     find_constants,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import LeakFound
-from tasks.contracts.project import Column
+from tasks.contracts.columns import Column
 from tasks.validation.contract import validate_frame
 from tasks.validation.hindsight import find_hindsight
 from tests.tasks.validation.projects import COLUMNS, make_rows, make_spec

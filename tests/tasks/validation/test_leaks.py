@@ -4,7 +4,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_classification
 from sklearn.metrics import roc_auc_score
 
-from tasks.contracts.project import Column
+from tasks.contracts.columns import Column
 from tasks.validation.leaks import cross_counted_recall, find_differences, find_leaks
 from tasks.validation.plausibility import find_towering
 from tasks.validation.ranking import least_pairwise_auc

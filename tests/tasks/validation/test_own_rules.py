@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from infra.errors import CheckCrashed
-from tasks.contracts.project import Expectation, ProjectSpec
+from tasks.contracts.columns import Expectation
+from tasks.contracts.project import ProjectSpec
 from tasks.validation.batches import ExaminedBatch, examine_batch
 from tasks.validation.own_rules import select_expectations
 from tests.tasks.validation.test_batches import DAY, make_rows, make_spec, set_cells
