@@ -63,6 +63,7 @@ class Window:
     def open_form(self, flow: str, deployment: str) -> None:
         """Open the custom run of a deployment."""
         self.open_section("Deployments")
+        self.main.get_by_placeholder("Search deployments").fill(deployment)  # more than one page of them
         row = self.page.get_by_role("row")
         for name in (flow, deployment):
             row = row.filter(has=self.page.get_by_role("link", name=name, exact=True))

@@ -58,4 +58,4 @@ def test_a_network_is_told_where_its_values_lie_and_nothing_of_classes() -> None
     assert _describe_values(np.array([1.0, 3.0])) == (2.0, 1.0)
     assert _describe_values(np.array([5.0, 5.0])) == (5.0, 1.0)
     assert _describe_values(np.array([0, 1])) == (0.0, 1.0)
-    assert NetworkShape(2, 2, 0) == NetworkShape(2, 2, 0, 0.0, 1.0)
+    assert NetworkShape(2, 2, 0) == NetworkShape(2, 2, 0, centre=0.0, spread=1.0)
