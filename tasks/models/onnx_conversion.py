@@ -128,7 +128,7 @@ def _convert_pipeline(pipeline: Any, columns: InputColumns, outside: tuple[str, 
         takes = f"each column by its name, shape (n, 1): numbers as {np.dtype(numbers).name}, categories as text"
         takes += f", a missing one as {MISSING!r}" if columns.categories else ""
         if columns.times or columns.images:
-            raise NotImplementedError("there is no ONNX form of times and their parts, nor of pictures")
+            raise ValueError("there is no ONNX form of times and their parts, nor of pictures")
 
         def feed(inputs: Inputs) -> Feed:
             table = pd.DataFrame(inputs)
