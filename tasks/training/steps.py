@@ -76,8 +76,7 @@ def study(run: RunContext, parts: SplitRef, candidates: tuple[str, ...]) -> Cand
         drawn = draw_study(report)
         pictures = {title: bench.store.put_bytes(data, PNG) for title, data in drawn.items()}
         page = bench.store.put_bytes(render_page(report, drawn).encode(), HTML)
-    for diagnosis in report.diagnoses:
-        logger.info("%s: %s", diagnosis.candidate, ", ".join(diagnosis.findings))
+    logger.info("%s", "; ".join(f"{each.candidate}: {', '.join(each.findings)}" for each in report.diagnoses))
     return report.model_copy(update={"pictures": pictures, "page": page})
 
 
