@@ -64,6 +64,8 @@ class Window:
         """Open the custom run of a deployment."""
         self.open_section("Deployments")
         self.main.get_by_placeholder("Search deployments").fill(deployment)  # more than one page of them
+        # The search changes the address late, and with it the page that a click has opened meanwhile.
+        self.page.wait_for_url(re.compile(f"[?&]flowOrDeploymentName={deployment}"))
         row = self.page.get_by_role("row")
         for name in (flow, deployment):
             row = row.filter(has=self.page.get_by_role("link", name=name, exact=True))
@@ -112,9 +114,14 @@ class Window:
         self.main.get_by_role("link", name=name, exact=True).first.click(timeout=RUN_MS)
         self._expect_run()
 
+    @property
+    def _of_a_run(self) -> Locator:
+        """What only the page of a run shows."""
+        return self.main.get_by_role("tab", name="Subflow Runs")
+
     def _expect_run(self) -> None:
         """Wait until the page of a run is there: the one before stays on the screen while it loads."""
-        expect(self.main.get_by_role("tab", name="Subflow Runs")).to_be_visible()
+        expect(self._of_a_run).to_be_visible()
 
     def open_tab(self, name: str) -> None:
         self.main.get_by_role("tab", name=name, exact=True).click()
@@ -135,6 +142,7 @@ class Window:
         self.open_tab("Artifacts")
         self.main.get_by_role("link", name=key).click()
         self.page.wait_for_url(re.compile(r"/artifacts/key/"))
+        expect(self._of_a_run).to_have_count(0)  # its page stays on the screen while the next one loads
         self.main.locator("a[href*='/artifacts/artifact/']").first.click()
         return self.main.get_by_role("tabpanel", name="Artifact", exact=True)
 
