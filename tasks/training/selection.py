@@ -81,11 +81,24 @@ def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress
 def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
     selection = spec.selection
     if selection.method == "holdout":
-        kept, held = hold_out(rows.target, rows.by, spec.split, share=selection.holdout_share, seed=spec.seed)
+        kept, held = hold_out(
+            rows.target,
+            rows.by,
+            spec.split,
+            share=selection.holdout_share,
+            seed=spec.seed,
+            window=selection.window,
+        )
         found = [(kept, held)]
     else:
         found = cross_validate(
-            rows.target, rows.by, spec.split, folds=selection.folds, repeats=selection.repeats, seed=spec.seed
+            rows.target,
+            rows.by,
+            spec.split,
+            folds=selection.folds,
+            repeats=selection.repeats,
+            seed=spec.seed,
+            window=selection.window,
         )
     classes = 0 if spec.is_regression else len(np.unique(rows.target))
     for fit, _ in found:

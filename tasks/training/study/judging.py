@@ -149,6 +149,7 @@ def open_judge(spec: ProjectSpec, frame: pd.DataFrame, load: Load, tally: Tally,
         folds=folds,
         repeats=spec.study.repeats or repeats,
         seed=spec.seed,
+        window=spec.selection.window,
     )
     ruler = _Ruler(metric, classes, positive)
     judge = Judge(spec, rows, truth, parts, min(folds, len(parts)), ruler, load, tally)
