@@ -20,6 +20,7 @@ from tasks.models.inputs import Inputs, Rows
 from tasks.models.model import Array, Load, class_labels
 from tasks.models.partition import Positions, cross_validate, hold_out
 from tasks.models.recipes import fit_rows, stated_threads
+from tasks.models.refusals import explaining_refusals
 from tasks.training.fold_scores import compare_with_chosen, corrected_standard_error
 
 if TYPE_CHECKING:
@@ -191,7 +192,8 @@ class Comparison:
     def _answers(self, name: str, fit: Positions, judge: Positions) -> Answers:
         on_epoch = partial(self.progress, f"selection: {name}, epoch") if len(self.folds) == 1 else None
         model = fit_rows(name, self.spec, self.rows.take(fit), load=self.load, watch=False, on_epoch=on_epoch)
-        return self.ruler.ask(name, model, self.rows.take(judge).inputs)
+        with explaining_refusals(self.spec, name, len(fit)):
+            return self.ruler.ask(name, model, self.rows.take(judge).inputs)
 
 
 def _choose(
