@@ -9,7 +9,7 @@ from tasks.contracts.imbalance import Balance, Calibrate
 from tasks.contracts.networks import Network
 from tasks.contracts.preparation import Preparation
 from tasks.contracts.tuning import ParameterName, Space, check_search
-from tasks.contracts.values import Name, OpenShare, Positive, one_of_keys, say_pattern
+from tasks.contracts.values import Name, OpenShare, Positive, Span, one_of_keys, say_pattern
 
 
 class Candidate(Contract):
@@ -68,6 +68,12 @@ class Selection(Contract):
     folds: Annotated[int, Field(ge=2, le=50)] = Field(5, description="cross_validation: number of parts.")
     repeats: Positive = Field(1, description="cross_validation: with other cuts; steadies the choice on few rows.")
     holdout_share: OpenShare = Field(0.2, description="holdout: share of the training rows that judge.")
+    window: Span | None = Field(
+        None,
+        description="split.method ordered: a fold is fitted on no more than the last so many rows (1000), or so long a time (90d), "
+        "before the rows that judge it, so that all folds are fitted on as much; left out: on all that is older. Goes with "
+        "`training_rows: {keep: last}`, which does so with the model itself.",
+    )
     rule: Literal["best", "one_standard_error"] = Field(
         "one_standard_error",
         description="best: the highest mean; one_standard_error: the first listed within one standard error of the best.",

@@ -59,5 +59,7 @@ class SplitRef(Contract):
     test_rows: int
     test_digest: Digest = Field(description="Canonical content digest of the test rows: what the use counter counts.")
     overlap_rows: int = Field(0, description="Test rows whose features also occur among the training rows.")
-    left_out_rows: int = Field(0, description="Rows that neither train nor test: older than `training_rows` keeps.")
+    left_out_rows: int = Field(
+        0, description="Rows that neither train nor test: older than `training_rows` keeps, or within `split.gap`."
+    )
     warnings: tuple[str, ...] = ()

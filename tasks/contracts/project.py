@@ -19,7 +19,7 @@ from tasks.contracts.preparation import Preparation
 from tasks.contracts.study import Study
 from tasks.contracts.tuning import Tuning, check_tuning
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
-from tasks.contracts.values import Name, OpenShare, Positive, Reference, Variable, one_of_keys
+from tasks.contracts.values import Name, OpenShare, Positive, Reference, Span, Variable, one_of_keys
 
 
 class Sql(Contract):
@@ -68,6 +68,12 @@ class Split(Contract):
     test_days: Annotated[float, Field(gt=0)] | None = Field(
         None, description="ordered by time: the last so many days are the test, instead of `test_share`."
     )
+    gap: Span | None = Field(
+        None,
+        description="ordered: at least so many rows (5), or so long a time (1d, 12h, 30min, 2w), lie between what is fitted and what "
+        "judges, in the test and in every fold; rows in it do neither. For truths that are known later than their rows, or "
+        "features that look back: without it the last training rows have seen into the test.",
+    )
 
     @model_validator(mode="after")
     def _column_where_needed(self) -> Self:
@@ -75,6 +81,8 @@ class Split(Contract):
             raise ValueError(f"split method {self.method!r} needs `column`")
         if self.method != "ordered" and self.test_days is not None:
             raise ValueError("test_days needs split method 'ordered'")
+        if self.method != "ordered" and self.gap is not None:
+            raise ValueError("gap needs split method 'ordered'")
         return self
 
 

@@ -30,9 +30,17 @@ Variable = Annotated[
     say_pattern("the name of an environment variable, such as SALES_DATABASE_URL"),
 ]
 
+Duration = Annotated[
+    str,
+    StringConstraints(pattern=r"^[1-9][0-9]{0,5}(min|h|d|w)$"),
+    say_pattern("a length of time, such as 30min, 12h, 1d or 2w"),
+]
+
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+Span = Positive | Duration
+"""A stretch of rows that are in order: so many rows, or those of so long a time."""
 
 
 def one_of_keys(*keys: str) -> ConfigDict:

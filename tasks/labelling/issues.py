@@ -15,6 +15,7 @@ from tasks.models.inputs import Rows
 from tasks.models.model import Array, ClassLabel, Floats, Load, class_labels
 from tasks.models.partition import Positions, cross_validate
 from tasks.models.recipes import fit_rows, stated_threads
+from tasks.models.refusals import explaining_refusals
 
 Codes = npt.NDArray[np.int64]
 Told = Callable[[str, int, int], None]
@@ -71,9 +72,9 @@ def judge_labels(name: str, spec: ProjectSpec, rows: Rows, load: Load, tell: Tol
             model = fit_rows(name, spec, rows.take(fit), load=load, watch=False)
             shares = np.zeros((len(judge), len(classes)))
             # A fold may lack a class; its rows then get no share of it.
-            shares[:, np.searchsorted(classes, np.asarray(model.classes, dtype=classes.dtype))] = model.proba_inputs(
-                rows.take(judge).inputs
-            )
+            known = np.searchsorted(classes, np.asarray(model.classes, dtype=classes.dtype))
+            with explaining_refusals(spec, name, len(fit)):
+                shares[:, known] = model.proba_inputs(rows.take(judge).inputs)
             answers.append(shares)
             tell("label issues", done, len(parted))
     places = np.concatenate([judge for _, judge in parted])

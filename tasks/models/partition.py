@@ -15,6 +15,8 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from infra.errors import InsufficientData, SpecError
 from tasks.contracts.project import Split
+from tasks.contracts.values import Span
+from tasks.models.spans import begin_within, stop_before
 
 Positions = npt.NDArray[np.intp]
 Values = npt.NDArray[Any]
@@ -26,9 +28,9 @@ def has_classes(target: Values) -> bool:
 
 
 def hold_out(
-    target: Values, by: Values | None, split: Split, *, share: float, seed: int
+    target: Values, by: Values | None, split: Split, *, share: float, seed: int, window: Span | None = None
 ) -> tuple[Positions, Positions]:
-    """Return the positions of the rows that are kept and of those held out.
+    """Return the positions of the rows that are kept and of those held out; rows within `split.gap` are in neither.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ def hold_out(
         possible share is taken.
     seed
         Of random and grouped splits.
+    window
+        Of ordered splits: no more than the last so many rows, or so long a time, before the gap are kept.
 
     Raises
     ------
@@ -55,8 +59,9 @@ def hold_out(
         return _random(target, split, share, seed)
     if split.method == "ordered":
         order = np.argsort(_complete(by, split), kind="stable")
-        cut = _cut_between_ties(_complete(by, split)[order], len(order) - _rows(len(order), share))
-        return order[:cut], order[cut:]
+        ordered = _complete(by, split)[order]
+        cut = _cut_between_ties(ordered, len(order) - _rows(len(order), share))
+        return order[_past(ordered, cut, split, window)], order[cut:]
     return _grouped(_complete(by, split), share, seed)
 
 
@@ -98,7 +103,7 @@ def hold_out_days(by: Values, split: Split, days: float) -> tuple[Positions, Pos
             f"are of {times.min()} to {times.max()}: nothing is left to train.",
             remedy="Read more of the past, or make `split.test_days` shorter.",
         )
-    return order[:cut], order[cut:]
+    return order[_past(times[order], cut, split)], order[cut:]
 
 
 def read_order(column: "pd.Series[Any]") -> Values:
@@ -109,22 +114,30 @@ def read_order(column: "pd.Series[Any]") -> Values:
 
 
 def cross_validate(
-    target: Values, by: Values | None, split: Split, *, folds: int, repeats: int, seed: int
+    target: Values,
+    by: Values | None,
+    split: Split,
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+    window: Span | None = None,
 ) -> list[tuple[Positions, Positions]]:
     """Return the (fit, judge) positions of every fold.
 
     Random splits give repeated stratified folds, grouped ones repeated stratified folds of whole groups; of a regression,
     which has no classes to keep the shares of, plain ones. Ordered
-    ones give an expanding window (each fold is judged on rows that come after all it was fitted on); there is
-    only one such cut, so `repeats` does not apply.
+    ones give an expanding window (each fold is judged on rows that come after all it was fitted on, by `split.gap` at least),
+    or one that moves along, where a `window` bounds how far back it reaches; there is only one such cut, so `repeats` does
+    not apply.
 
     Raises
     ------
     InsufficientData
-        Fewer rows in a class, groups or points in time than folds.
+        Fewer rows in a class, groups or points in time than folds; no row before the gap.
     """
     if split.method == "ordered":
-        return _expanding(_complete(by, split), folds)
+        return _forward(_complete(by, split), split, folds, window)
     if split.method == "grouped":
         groups = _complete(by, split)
         _at_least(len(np.unique(groups)), folds, f"groups of {split.column!r}")
@@ -192,15 +205,32 @@ def _grouped(groups: Values, share: float, seed: int) -> tuple[Positions, Positi
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def _expanding(by: Values, folds: int) -> list[tuple[Positions, Positions]]:
+def _past(ordered: Values, start: int, split: Split, window: Span | None = None) -> slice:
+    """Return which of the ordered rows may be fitted where judging begins at `start`."""
+    stop = stop_before(ordered, start, split.gap, split.column)
+    if stop == 0:
+        raise InsufficientData(
+            f"Expected rows before the gap of {_say_span(split.gap)} (split.gap) that goes before the rows from {ordered[start]} on; "
+            f"all {start} older rows lie in it: nothing is left to fit.",
+            remedy="Read more of the past, make `split.gap` shorter, or take fewer folds (`selection.folds`).",
+        )
+    return slice(begin_within(ordered, stop, window, split.column), stop)
+
+
+def _say_span(span: Span | None) -> str:
+    return f"{span} rows" if isinstance(span, int) else str(span)
+
+
+def _forward(by: Values, split: Split, folds: int, window: Span | None) -> list[tuple[Positions, Positions]]:
     order = np.argsort(by, kind="stable")
-    starts = np.unique(by[order], return_index=True)[1]
+    ordered = by[order]
+    starts = np.unique(ordered, return_index=True)[1]
     _at_least(len(starts), folds + 1, "points in time")
     wanted = np.arange(1, folds + 1) * len(order) / (folds + 1)
     nearest = starts[np.minimum(np.searchsorted(starts, wanted), len(starts) - 1)]
     cuts = [*np.unique(nearest[nearest > 0]), len(order)]
     _at_least(len(cuts) - 1, folds, "separable stretches of time")
-    return [(order[:start], order[start:end]) for start, end in pairwise(cuts)]
+    return [(order[_past(ordered, start, split, window)], order[start:end]) for start, end in pairwise(cuts)]
 
 
 def _repeat(

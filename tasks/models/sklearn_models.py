@@ -26,6 +26,7 @@ from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.model import Array, Backend, ClassLabel, Floats, class_labels
 from tasks.models.partition import Positions, cross_validate
 from tasks.models.preprocessing import find_nominal, preprocessing_steps
+from tasks.models.refusals import explaining_refusals
 from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
 
 FORESTS = ("sklearn.ensemble._forest",)
@@ -158,7 +159,8 @@ class SklearnRecipe:
                     "calibrate or to tune a threshold; one lacks one.",
                     remedy="More rows are needed, or leave `calibrate` and `decision` out.",
                 )
-            parts.append(SklearnModel(self.columns, fitted).proba_inputs(rows.take(judge).inputs))
+            with explaining_refusals(self.spec, self.name, len(fit)):
+                parts.append(SklearnModel(self.columns, fitted).proba_inputs(rows.take(judge).inputs))
         return np.concatenate([judge for _, judge in folds]), np.concatenate(parts)
 
     def unfitted(self) -> Any:

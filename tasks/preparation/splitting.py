@@ -14,7 +14,7 @@ def split_rows(frame: pd.DataFrame, spec: ProjectSpec) -> tuple[Positions, Posit
 
     `random` is scikit-learn's `train_test_split` to the row and its order; `ordered` gives the last rows by
     `split.column` to the test (`test_days`: those of the last so many days), and rows of one value never to both
-    sides; `grouped` never parts a group.
+    sides; rows within `split.gap` before the test are in neither part; `grouped` never parts a group.
 
     Raises
     ------

@@ -35,6 +35,10 @@ def split(run: RunContext, validation: ValidationReport) -> SplitRef:
         )
     for said in parts.warnings:
         logger.warning("%s", said)
-    kept = f"; {parts.left_out_rows} older ones left out" if parts.left_out_rows else ""
+    kept = (
+        f"; {parts.left_out_rows} left out, older than `training_rows` keeps or within `split.gap`"
+        if parts.left_out_rows
+        else ""
+    )
     logger.info("%d rows to train, %d to test (%s)%s", len(train), len(test), bench.spec.split.method, kept)
     return parts

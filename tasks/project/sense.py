@@ -165,6 +165,13 @@ def _check_split(data: dict[str, Any]) -> Iterator[Problem]:
     ):
         said = f"stands only with a column of type datetime, to count days by; {column!r} is of type {kind}."
         yield Problem(("split", "test_days"), said)
+    window: Path = ("selection", "window")
+    if method != "ordered" and read_at(data, object, *window) is not None:
+        yield Problem(window, f"stands only with split.method ordered: rows in no order have none; received {method}.")
+    for path in (("split", "gap"), window):
+        if method == "ordered" and (length := read_at(data, str, *path)) and kind not in {None, "datetime"}:
+            said = f"a length of time needs a column of type datetime; {column!r} is of type {kind}: give a number of rows instead of {length}."
+            yield Problem(path, said)
 
 
 def _check_slices(data: dict[str, Any]) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from tasks.models.inputs import Inputs, Rows
 from tasks.models.model import Array, Load, class_labels
 from tasks.models.partition import Positions, cross_validate, hold_out
 from tasks.models.recipes import fit_rows, stated_threads
+from tasks.models.refusals import explaining_refusals
 from tasks.training.fold_scores import compare_with_chosen, corrected_standard_error
 
 if TYPE_CHECKING:
@@ -81,11 +82,24 @@ def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress
 def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
     selection = spec.selection
     if selection.method == "holdout":
-        kept, held = hold_out(rows.target, rows.by, spec.split, share=selection.holdout_share, seed=spec.seed)
+        kept, held = hold_out(
+            rows.target,
+            rows.by,
+            spec.split,
+            share=selection.holdout_share,
+            seed=spec.seed,
+            window=selection.window,
+        )
         found = [(kept, held)]
     else:
         found = cross_validate(
-            rows.target, rows.by, spec.split, folds=selection.folds, repeats=selection.repeats, seed=spec.seed
+            rows.target,
+            rows.by,
+            spec.split,
+            folds=selection.folds,
+            repeats=selection.repeats,
+            seed=spec.seed,
+            window=selection.window,
         )
     classes = 0 if spec.is_regression else len(np.unique(rows.target))
     for fit, _ in found:
@@ -178,7 +192,8 @@ class Comparison:
     def _answers(self, name: str, fit: Positions, judge: Positions) -> Answers:
         on_epoch = partial(self.progress, f"selection: {name}, epoch") if len(self.folds) == 1 else None
         model = fit_rows(name, self.spec, self.rows.take(fit), load=self.load, watch=False, on_epoch=on_epoch)
-        return self.ruler.ask(name, model, self.rows.take(judge).inputs)
+        with explaining_refusals(self.spec, name, len(fit)):
+            return self.ruler.ask(name, model, self.rows.take(judge).inputs)
 
 
 def _choose(

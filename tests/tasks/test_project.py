@@ -56,6 +56,7 @@ FULL: dict[str, Any] = {
     },
     "split": {
         "method": "ordered", "column": "at", "test_share": 0.5, "test_days": 2, "seed": 1, "stratify": False,
+        "gap": "1d",
     },
     "training_rows": {"keep": "last", "days": 90, "half_life_days": None},
     "prepare": {
@@ -90,6 +91,7 @@ FULL: dict[str, Any] = {
     },
     "selection": {
         "method": "holdout", "folds": 3, "repeats": 2, "holdout_share": 0.3, "rule": "best", "also_test": ["net"],
+        "window": 500,
     },
     "evaluation": {
         "metric": "f1", "also": ["accuracy", "profit"], "positive": True,
@@ -320,6 +322,12 @@ SENSE = [
     (("split", "method"), "random", "split.column", "stands only with method ordered or grouped"),
     (("split",), {"method": "ordered"}, "split", "needs `column`"),
     (("split", "method"), "grouped", "split", "test_days needs split method 'ordered'"),
+    (("split",), {"gap": 3}, "split", "gap needs split method 'ordered'"),
+    (("split", "gap"), 0, "split.gap", "a whole number at least 1 or a length of time, such as .*; received 0"),
+    (("split", "gap"), "1 day", "split.gap", "a length of time, such as 30min, 12h, 1d or 2w; received the text '1 day'"),
+    (("split", "column"), "id", "split.gap", "needs a column of type datetime; 'id' is of type integer"),
+    (("selection", "window"), "0d", "selection.window", "a length of time, such as .*; received the text '0d'"),
+    (("split",), {"method": "random"}, "selection.window", "stands only with split.method ordered"),
     (("row_id",), None, "the file", "monitoring: needs `row_id` and `time`"),
     (("training_rows", "days"), None, "training_rows", "keep 'last' needs `days` and nothing else"),
     (("monitoring", "drift", "alarms"), 4, "monitoring.drift", "alarms of at most of_windows = 3, received 4"),

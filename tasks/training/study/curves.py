@@ -77,7 +77,7 @@ def _score_parts(judge: Judge, name: str, parts: Sequence[Positions], *, must: b
     try:
         for part, (_, held) in zip(parts, judge.folds, strict=True):
             scored.append(judge.score(what, name, part, held))
-    except (InsufficientData, TrainingFailed, ValueError) as error:  # ValueError: what estimators say at predict
+    except (InsufficientData, TrainingFailed) as error:
         if must:
             raise
         logger.info("%s cannot be fitted on %d rows: %s", name, len(parts[0]), error)
@@ -111,9 +111,9 @@ def draw_validation_curve(judge: Judge, wanted: ValidationCurveSpec) -> Validati
     Raises
     ------
     SpecError
-        The estimator has no such parameter, or does not take one of the values.
-    InsufficientData, TrainingFailed
-        It cannot be fitted with one of them.
+        The estimator has no such parameter, does not take one of the values, or cannot be fitted or answer with it.
+    InsufficientData
+        The metric is undefined on a fold.
     """
     points = []
     for value in wanted.values:
@@ -133,8 +133,8 @@ def _score_setting(
 ) -> Scored:
     try:
         return judge.score(what, wanted.candidate, *part, spec)
-    except ValueError as error:  # of a value that only predict finds wrong, such as more neighbours than rows
-        raise SpecError(f"study.validation_curve.values: {what} gives no answers: {error}") from error
+    except TrainingFailed as error:
+        raise SpecError(f"study.validation_curve.values: {what} gives no answers: {error.message}") from error
 
 
 def _with_parameter(spec: ProjectSpec, name: str, parameter: str, value: JsonValue) -> ProjectSpec:

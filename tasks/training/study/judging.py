@@ -16,6 +16,7 @@ from tasks.models.inputs import Rows
 from tasks.models.model import Array, Floats, Load, OnEpoch, class_labels
 from tasks.models.partition import Positions, cross_validate
 from tasks.models.recipes import fit_rows
+from tasks.models.refusals import explaining_refusals
 from tasks.training.fold_scores import Folds
 from tasks.training.selection import Progress, _Ruler
 
@@ -91,9 +92,11 @@ class Judge:
         model = fit_rows(
             name, spec or self.spec, self.rows.take(fit), load=self.load, watch=False, on_epoch=self.tally.listen(what)
         )
+        parts = (_some(fit), judge)
+        with explaining_refusals(spec or self.spec, name, len(fit)):
+            answers = [self.ruler.ask(name, model, self.rows.take(part).inputs) for part in parts]
         training, validation = (
-            self.ruler.measure(self.truth[part], self.ruler.ask(name, model, self.rows.take(part).inputs))
-            for part in (_some(fit), judge)
+            self.ruler.measure(self.truth[part], given) for part, given in zip(parts, answers, strict=True)
         )
         self.tally.tell(what, **{self.metric.name: validation})
         return Scored(training, validation)
@@ -149,6 +152,7 @@ def open_judge(spec: ProjectSpec, frame: pd.DataFrame, load: Load, tally: Tally,
         folds=folds,
         repeats=spec.study.repeats or repeats,
         seed=spec.seed,
+        window=spec.selection.window,
     )
     ruler = _Ruler(metric, classes, positive)
     judge = Judge(spec, rows, truth, parts, min(folds, len(parts)), ruler, load, tally)

@@ -166,3 +166,21 @@ def test_times_sort_as_times_whatever_their_zone():
         np.array_equal(a, b)
         for a, b in zip(split_rows(frame, _timed_spec(5)), split_rows(abroad, _timed_spec(5)), strict=True)
     )
+
+
+@given(st.lists(st.integers(0, 40), min_size=6, max_size=60), st.integers(1, 30), st.sampled_from([None, 3]))
+def test_rows_within_a_gap_of_so_long_neither_train_nor_test(days, gap, test_days):
+    frame, plain = _timed_frame([*days, *days]), _timed_spec(test_days)
+    spec = plain.model_copy(update={"split": plain.split.model_copy(update={"gap": f"{gap}d"})})
+    everything = _split_or_skip(frame, plain)
+    train, test = _split_or_skip(frame, spec)
+    assert np.array_equal(test, everything[1])
+    first = frame["at"].iloc[test].min()
+    assert set(train) == {at for at in everything[0] if first - frame["at"].iloc[at] >= pd.Timedelta(days=gap)}
+
+
+def test_a_gap_that_leaves_nothing_to_train_is_refused():
+    plain = _timed_spec(10)
+    spec = plain.model_copy(update={"split": plain.split.model_copy(update={"gap": "2w"})})
+    with pytest.raises(InsufficientData, match=r"before the gap of 2w \(split.gap\).* all 10 older rows lie in it"):
+        split_rows(_timed_frame(range(20)), spec)

@@ -1,5 +1,6 @@
 """Candidates with a `search`: the same trials whoever makes them, and a model that is fitted with the best."""
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,31 @@ def test_values_that_cannot_be_fitted_are_failed_trials_and_the_others_go_on(reg
     assert (tuned.failed, tuned.params) == (1, {"solver": "liblinear"})
     assert "could not be fitted" in result.tuned.studies[0].trials[0].error
     assert "1 could not be fitted" in tuned.reasons["history"]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss"], ids=["labels", "probabilities"])
+def test_a_value_that_only_predict_refuses_is_a_failed_trial_and_the_others_go_on(
+    registry: Registry, metric: str
+) -> None:
+    many = {"knn": {"estimator": KNN, "search": {"n_neighbors": {"choices": [5, 80]}}}}
+    result = fit(registry, spec_of(many, tuning={"method": "grid"}, evaluation={"metric": metric}))
+    (tuned,) = result.tuned.candidates
+    assert (tuned.failed, tuned.params) == (1, {"n_neighbors": 5})
+    assert [one[2] for one in essence(registry)] == ["complete", "failed"]
+    said = result.tuned.studies[0].trials[1].error
+    assert re.search(r"candidates.knn with n_neighbors 80 was fitted on 60 rows and cannot answer: Expected", said)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"evaluation": {"metric": "log_loss"}}, {"decision": {"threshold": "tuned"}}],
+    ids=["labels", "probabilities", "a threshold"],
+)
+def test_a_value_that_only_predict_refuses_names_the_candidate_and_the_value(changes: Any) -> None:
+    candidates = {"knn": {"estimator": KNN, "params": {"n_neighbors": 80}}}
+    with pytest.raises(TrainingFailed, match=r"candidates.knn with n_neighbors 80 .* cannot answer: .*80") as caught:
+        fit_project(spec_of(candidates, **changes), rows(), no_functions, lambda *_: None)
+    assert "`params`" in caught.value.remedy
 
 
 def test_a_search_of_which_nothing_can_be_fitted_is_a_clear_failure(registry: Registry) -> None:
