@@ -35,11 +35,15 @@ GRACE = timedelta(hours=48)
 """A blob younger than this may yet be named; much longer than FRESH_FOR, which a put makes sure of."""
 PENDING = timedelta(minutes=10)
 """No worker takes so long to start a process; a pool that pulls large images may need more."""
+STUDIES = timedelta(days=90)
+"""A search on which nobody has worked for so long is forgotten: it would only be found again by one of the same rows and code."""
 
 Minutes = Annotated[int, Field(ge=1, le=10_000)]
 """Less than 1 would end runs whose process is just about to start."""
 Hours = Annotated[int, Field(ge=int(FRESH_FOR / timedelta(hours=1)), le=100_000)]
 """Less would take the temporary file of a put that goes on, or a blob that a run is about to name."""
+Days = Annotated[int, Field(ge=1, le=10_000)]
+"""Less would take what a run that was killed tonight is to go on with tomorrow."""
 
 
 class SweepReport(Contract):
@@ -52,6 +56,8 @@ class SweepReport(Contract):
     orphans: int = Field(0, description="Blobs that nothing named, deleted.")
     orphan_bytes: int = Field(0, description="Their size.")
     leftovers: int = Field(0, description="Unfinished writes of dead writers, removed.")
+    studies: int = Field(0, description="Searches of parameters that nobody has worked on for long, forgotten.")
+    trials: int = Field(0, description="Their trials.")
 
     @property
     def found_nothing(self) -> bool:
@@ -72,12 +78,14 @@ class SweepReport(Contract):
             lines.append(f"deleted {self.orphans} blob(s) that nothing named, {self.orphan_bytes:,} bytes")
         if self.leftovers:
             lines.append(f"removed {self.leftovers} unfinished write(s)")
+        if self.studies:
+            lines.append(f"forgot {self.studies} old search(es) of parameters with {self.trials} trial(s)")
         return lines
 
 
 @flow(name="sweep", flow_run_name="sweep", persist_result=False, validate_parameters=True)
 @explained
-def sweep(pending_minutes: Minutes = 10, grace_hours: Hours = 48) -> State[SweepReport]:
+def sweep(pending_minutes: Minutes = 10, grace_hours: Hours = 48, study_days: Days = 90) -> State[SweepReport]:
     """End what died without a word and remove what nothing names; tell the event feed what nobody told it.
 
     Parameters
@@ -86,15 +94,24 @@ def sweep(pending_minutes: Minutes = 10, grace_hours: Hours = 48) -> State[Sweep
         A flow run that is pending for longer is ended; at least 1.
     grace_hours
         A blob that nothing names is deleted once it is older, and so is what an unfinished write left; at least 12.
+    study_days
+        A search of parameters and its trials leave the registry once nobody has worked on it for so long; at least 1. Every
+        version keeps the trials of its own search as evidence.
     """
     with reach_orchestrator() as client:
-        report = sweep_all(client, timedelta(minutes=pending_minutes), timedelta(hours=grace_hours))
+        lengths = (timedelta(minutes=pending_minutes), timedelta(hours=grace_hours), timedelta(days=study_days))
+        report = sweep_all(client, *lengths)
     tell_news()
     publish(report)
     return Completed(message="; ".join(report.lines()), data=report)
 
 
-def sweep_all(client: SyncPrefectClient | None, pending: timedelta = PENDING, grace: timedelta = GRACE) -> SweepReport:
+def sweep_all(
+    client: SyncPrefectClient | None,
+    pending: timedelta = PENDING,
+    grace: timedelta = GRACE,
+    studies: timedelta = STUDIES,
+) -> SweepReport:
     """Return what was found and put right; without a client Prefect is left alone."""
     place = open_workspace()
     crashed = place.registry.end_dead_runs(f"sweep by {actor_name()}")
@@ -109,6 +126,8 @@ def sweep_all(client: SyncPrefectClient | None, pending: timedelta = PENDING, gr
     orphans, size_bytes = delete_orphans(place.store, place.registry, grace, datetime.now(UTC))
     leftovers = place.store.clear_partial(grace)
     report = report.model_copy(update={"orphans": orphans, "orphan_bytes": size_bytes, "leftovers": leftovers})
+    forgotten = place.registry.forget_studies(studies, f"sweep by {actor_name()}")
+    report = report.model_copy(update=forgotten._asdict())
     for line in report.lines():
         logger.info("%s", line)
     return report

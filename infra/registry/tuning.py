@@ -1,14 +1,17 @@
 """The writes of a search of parameters. None needs a run: a trial is the same whoever works on it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
 from typing import cast
 from uuid import uuid4
 
 from infra.errors import UsageError
-from infra.registry import trials
+from infra.registry import retention, trials
 from infra.registry.admission import check_actor, check_digest, check_json, check_project, check_text, clip_text
 from infra.registry.holder import describe_process
 from infra.registry.records import Json, StudyRow, TrialClaim, TrialRow
+from infra.registry.retention import Forgotten
 from infra.registry.trials import ClaimRequest, Proposal, TrialResult
 from infra.registry.watching import WatchingRegistry
 
@@ -86,6 +89,26 @@ class TuningRegistry(WatchingRegistry):
         """Keep how a trial ended: the first end that comes is the one. Raises LeaseLost when another claim has it."""
         clipped = result._replace(error=clip_text(result.error) or "")
         self._database.write(lambda tx: trials.finish_trial(tx, claim, clipped))
+
+    def forget_studies(self, age: timedelta, actor: str) -> Forgotten:
+        """Return how many studies, and trials of them, were deleted: those on which nobody has worked for so long.
+
+        Those of a project with a run in flight stay until it has ended. A search that comes back to a study that was
+        forgotten makes its trials again, and finds the same.
+
+        Parameters
+        ----------
+        age
+            By the database's clock; at least a day.
+        """
+        if age < timedelta(days=1):
+            raise UsageError(f"age: expected at least a day, received {age}.")
+        who, forgotten = check_actor(actor), []
+        for project in self._database.read(lambda tx: retention.list_stale(tx, age)):
+            forget = partial(retention.forget_studies, project=project, age=age, actor=who)
+            while (found := self._database.write(forget)).studies:
+                forgotten.append(found)
+        return Forgotten(sum(one.studies for one in forgotten), sum(one.trials for one in forgotten))
 
     def drop_claim(self, claim: TrialClaim) -> None:
         """Let go of a trial that came to no end, so that anybody may claim it at once."""

@@ -57,7 +57,7 @@ RIGHT = {
         "trigger": {"kind": "operator", "why": "", "window": ""},
         "dry_run": False,
     },
-    sweep: {"pending_minutes": 10, "grace_hours": 48},
+    sweep: {"pending_minutes": 10, "grace_hours": 48, "study_days": 90},
     score: {"project": "flights", "window": "", "as_of": None},
 }
 WRONG = [
@@ -74,6 +74,7 @@ WRONG = [
     pytest.param(retrain, {"trigger": {"kind": "boredom"}}, id="unknown trigger"),
     pytest.param(sweep, {"pending_minutes": 0}, id="runs that are just about to start"),
     pytest.param(sweep, {"grace_hours": 1}, id="writes that go on"),
+    pytest.param(sweep, {"study_days": 0}, id="searches that go on"),
     pytest.param(score, {"window": "July"}, id="no window"),
     pytest.param(score, {"project": "flihgts"}, id="score an unknown project"),
 ]

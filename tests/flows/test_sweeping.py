@@ -25,7 +25,7 @@ from infra.artifacts.store import BlobStore, open_store
 from infra.registry.records import Holder, RunGrant
 from infra.registry.registry import Registry, open_registry
 from tests.flows.conftest import Place
-from tests.infra.registry.builders import begin, commit, dead_holder
+from tests.infra.registry.builders import begin, commit, dead_holder, grow_old, search
 
 NOW_IS_LATER = timedelta(days=30)
 ELSEWHERE = Holder(host="another-host", boot_id="another boot", pid=1, process_started_s=1.0)
@@ -293,11 +293,12 @@ def test_a_blob_that_is_put_again_between_the_two_looks_is_kept(tmp_path: Path, 
 
 def test_a_report_says_what_was_found_and_says_so_where_nothing_was() -> None:
     assert SweepReport().lines() == ["Nothing was dead, stuck or left over."]
-    lines = SweepReport(crashed=("iris 1",), orphans=2, orphan_bytes=2048, leftovers=1).lines()
+    lines = SweepReport(crashed=("iris 1",), orphans=2, orphan_bytes=2048, leftovers=1, studies=1, trials=20).lines()
     assert lines == [
         "ended 1 dead run(s) in the registry: iris 1",
         "deleted 2 blob(s) that nothing named, 2,048 bytes",
         "removed 1 unfinished write(s)",
+        "forgot 1 old search(es) of parameters with 20 trial(s)",
     ]
 
 
@@ -306,7 +307,9 @@ def test_keepfit_sweep_ends_a_dead_run_in_both_places_and_then_finds_nothing(
 ) -> None:
     with open_registry(place.database) as registry:
         flow_run, grant = begun(client, registry, Running(), holder=dead_holder())
+        grow_old(registry, search(registry, "an old search", project="imdb"))
         found = place.answer("sweep")
+        assert (found["studies"], found["trials"]) == (1, 2)  # type: ignore[index]
         assert found["crashed"] == [f"iris {grant.run_id}"]  # type: ignore[index]
         assert len(found["reconciled"]) == 1  # type: ignore[index]
         assert registry.run(grant.run_id).state == state_of(client, flow_run).lower() == "crashed"

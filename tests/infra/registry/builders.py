@@ -3,15 +3,19 @@
 import hashlib
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+
+from sqlalchemy import update
 
 from infra.artifacts.reference import ArtifactRef
 from infra.registry.batches import BatchRequest
 from infra.registry.holder import describe_process
 from infra.registry.records import BatchRow, BreakerRow, Fencing, Holder, RunGrant, VersionRow
 from infra.registry.registry import Registry
+from infra.registry.schema import study, trial
+from infra.registry.trials import Proposal, TrialResult
 
 
 def digest(text: str) -> str:
@@ -129,3 +133,28 @@ def report_window(registry: Registry, window: str = "2013-07-14", as_of: datetim
 def move_breaker(registry: Registry, state: Any = "open", seq: int = 0, **changes: Any) -> BreakerRow:
     values: dict[str, Any] = {"why": "three gates in a row", "actor": "loop", "evidence": {"runs": ["a", "b", "c"]}}
     return registry.move_breaker(changes.pop("project", "iris"), state, expected_seq=seq, **values | changes)
+
+
+LONG_AGO = timedelta(days=91)
+
+
+def search(registry: Registry, content: str, *, project: str = "iris", trials: int = 2, finished: bool = True) -> str:
+    """Return the key of a study with trials."""
+    key = digest(content)
+    registry.open_study(key=key, project=project, candidate="knn", settings={}, actor="tester")
+    proposals = [Proposal(number, {"k": number}) for number in range(trials)]
+    for _ in range(trials):
+        claim = registry.claim_trial(key, proposals)
+        assert claim is not None
+        if finished:
+            registry.finish_trial(claim, TrialResult("complete", (0.5,), 0.5, "", 0.1))
+    return key
+
+
+def grow_old(registry: Registry, key: str, *, but_for: str | None = None) -> None:
+    """Make all times of a study LONG_AGO earlier, but for one column of its trials."""
+    with registry._database.begin(writes=True) as tx:
+        tx.execute(update(study).where(study.c.key == key).values(opened_at=tx.read_clock() - LONG_AGO))
+        now = tx.read_clock()
+        names = [name for name in ("claimed_at", "expires_at", "finished_at") if name != but_for]
+        tx.execute(update(trial).where(trial.c.study == key).values(dict.fromkeys(names, now - LONG_AGO)))
