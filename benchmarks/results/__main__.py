@@ -104,10 +104,11 @@ def find_missing(
 
 def measure_missing(places: list[tuple[Subject, str]], rows: Rows, chosen: argparse.Namespace) -> Rows:
     """Return the rows with those that were missing, each written to the file as soon as it is there."""
-    from benchmarks.results.measurement import Parts, find_obstacle, measure
+    from benchmarks.results.measurement import Parts, find_obstacle, measure, name_commit
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.disable(logging.WARNING)
+    name_commit()  # before hours in which the checkout may move on
     parts: dict[str, Parts] = {}
     for subject, name, seed in find_missing(places, rows, chosen.seeds, again=chosen.again):
         if obstacle := find_obstacle(subject, name):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.util import find_spec
 from statistics import median
 from typing import Any
@@ -147,11 +148,14 @@ def count_parameters(model: Any) -> int | None:
     return int(np.size(estimator.coef_) + np.size(estimator.intercept_))
 
 
+@lru_cache(maxsize=1)
 def name_commit() -> str:
-    """Return the commit of this checkout, with a `+` where its Python was changed since; empty outside a repository."""
+    """Return the commit that this process began with, with a `+` where tasks, infra or projects differ from it; empty outside a repository."""
 
     def git(*words: str) -> str:
         told = subprocess.run(["git", *words], cwd=FOLDER, capture_output=True, text=True, check=False)
         return told.stdout.strip()
 
-    return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", ":/*.py") else "")
+    return git("rev-parse", "--short=12", "HEAD") + (
+        "+" if git("status", "--porcelain", "--", ":/tasks", ":/infra", ":/projects") else ""
+    )
