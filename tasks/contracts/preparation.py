@@ -68,9 +68,12 @@ class TextPreparation(Contract):
         "tfidf", description="tfidf: a sparse matrix for classical models; tokens: padded word numbers for a network."
     )
     vocabulary: Positive = Field(10_000, description="Number of words kept, by frequency in the training rows.")
-    length: Positive = Field(200, description="tokens: each text is cut or padded to this many words.")
+    length: Positive = Field(200, description="tokens: each text is cut or padded to this many words, or terms.")
     ngrams: Annotated[int, Field(ge=1, le=5)] = Field(
-        1, description="tfidf: longest sequence of words that counts as one term."
+        1,
+        description="Longest sequence of words that counts as one term, among the `vocabulary`. tokens: for average_embedding, "
+        "which then sees 'not good' (fastText: Joulin et al. 2017); each sequence stands behind the word that it ends with, so "
+        "that twice the `length` sees as many words.",
     )
 
 

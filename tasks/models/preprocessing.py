@@ -21,7 +21,7 @@ from sklearn.preprocessing import (
 from tasks.contracts.preparation import CategoryPreparation, NumberPreparation, Preparation, TextPreparation
 from tasks.models.cleaning import BestColumns, BestColumnsForValues, Fences, Pixels, Ranks, TimeParts
 from tasks.models.inputs import InputColumns
-from tasks.models.text import Tfidf, Tokens
+from tasks.models.text import Phrases, Tfidf, Tokens
 
 Step = tuple[str, Any]
 
@@ -137,6 +137,8 @@ def _time_steps(preparation: Preparation) -> list[Step]:
 
 def _text_step(preparation: TextPreparation) -> Any:
     if preparation.encode == "tokens":
+        if preparation.ngrams > 1:
+            return Phrases(preparation.vocabulary, preparation.length, preparation.ngrams)
         return Tokens(preparation.vocabulary, preparation.length)
     return Tfidf(max_features=preparation.vocabulary, ngram_range=(1, preparation.ngrams), sublinear_tf=True)
 

@@ -41,6 +41,7 @@ TRUSTED = (
     "tasks.models.cleaning.Ranks",
     "tasks.models.cleaning.TimeParts",
     "tasks.models.deciding.Decided",
+    "tasks.models.text.Phrases",
     "tasks.models.text.Tfidf",
     "tasks.models.text.Tokens",
 )

@@ -59,15 +59,19 @@ class Tokens(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.length = length
 
     def fit(self, texts: Iterable[str], y: object = None) -> Self:  # noqa: ARG002  scikit-learn's signature
-        counts = Counter(chain.from_iterable(map(split_words, texts)))
+        counts = Counter(chain.from_iterable(map(self.list_terms, texts)))
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         self.words_ = "\n".join(word for word, _ in ranked[: max(self.vocabulary - FIRST_WORD, 0)])
         return self
 
+    def list_terms(self, text: str) -> list[str]:
+        """Return what is numbered of a text, in order."""
+        return split_words(text)
+
     def transform(self, texts: Iterable[str]) -> npt.NDArray[np.int32]:
         """Return the word numbers, shape (n, length)."""
         numbers = {word: FIRST_WORD + at for at, word in enumerate(self.words_.split("\n"))}
-        rows = [split_words(text) for text in texts]
+        rows = [self.list_terms(text) for text in texts]
         table = np.full((len(rows), self.length), PADDING, dtype=np.int32)
         for row, words in zip(table, rows, strict=True):
             last = [numbers.get(word, UNKNOWN) for word in words[-self.length :]]
@@ -78,6 +82,31 @@ class Tokens(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[Any]:  # noqa: ARG002
         return np.array([f"word_{at}" for at in range(self.length)], dtype=object)
+
+
+class Phrases(Tokens):
+    """As `Tokens`, with each sequence of two to `ngrams` words as a term of its own, behind the word that it ends with.
+
+    What fastText adds to its words (Joulin, Grave, Bojanowski and Mikolov 2017, EACL, section 2.2), numbered by frequency
+    together with them instead of hashed: two phrases never share a number, and rare ones are unknown as rare words are.
+    """
+
+    def __init__(self, vocabulary: int = 10_000, length: int = 200, ngrams: int = 2) -> None:
+        super().__init__(vocabulary, length)
+        self.ngrams = ngrams
+
+    def list_terms(self, text: str) -> list[str]:
+        """Return the words, each followed by the phrases that it ends, the shorter first.
+
+        >>> Phrases(ngrams=2).list_terms("Not good at all")
+        ['not', 'good', 'not good', 'at', 'good at', 'all', 'at all']
+        """
+        words = split_words(text)
+        return [
+            " ".join(words[end - size : end])
+            for end in range(1, len(words) + 1)
+            for size in range(1, min(self.ngrams, end) + 1)
+        ]
 
 
 def list_words(pipeline: Any) -> list[str]:

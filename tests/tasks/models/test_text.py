@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.models.text import FIRST_WORD, PADDING, START, UNKNOWN, Tfidf, Tokens
+from tasks.models.skops_files import dump_pipeline, load_pipeline
+from tasks.models.text import FIRST_WORD, PADDING, START, UNKNOWN, Phrases, Tfidf, Tokens
 
 TEXTS = ["The film was good, good, GOOD.", "the plot <br />was bad", "film"]
 
@@ -46,3 +47,29 @@ def test_the_compact_state_of_tfidf_holds_the_whole_vocabulary(ngrams):
     again.__setstate__(dict(state))
     assert again.vocabulary_ == fitted.vocabulary_
     assert (again.transform(TEXTS) != fitted.transform(TEXTS)).nnz == 0
+
+
+def test_phrases_tell_texts_of_the_same_words_apart():
+    texts = ["not good but fun", "good but not fun", "not good"]
+    words = Tokens(vocabulary=30, length=9).fit(texts).transform(texts[:2])
+    phrases = Phrases(vocabulary=30, length=9).fit(texts)
+    assert sorted(words[0]) == sorted(words[1])
+    assert sorted(phrases.transform(texts)[0]) != sorted(phrases.transform(texts)[1])
+    assert phrases.words_.split("\n")[:6] == ["good", "not", "but", "fun", "good but", "not good"]
+
+
+def test_phrases_answer_the_same_from_the_store():
+    phrases = Phrases(vocabulary=9, length=5, ngrams=3).fit(TEXTS)
+    assert load_pipeline(dump_pipeline(phrases)).transform(TEXTS).tolist() == phrases.transform(TEXTS).tolist()
+
+
+@given(st.lists(st.text("ab ", max_size=20), min_size=1, max_size=5), st.integers(2, 4), st.integers(1, 12))
+def test_phrases_number_the_last_terms_of_a_text_and_never_leave_the_table(texts, ngrams, length):
+    phrases = Phrases(vocabulary=20, length=length, ngrams=ngrams).fit(texts)
+    table = phrases.transform(texts)
+    assert table.shape == (len(texts), length)
+    assert table.max() < 20
+    for row, text in zip(table, texts, strict=True):
+        terms = phrases.list_terms(text)
+        assert [term for term in terms if " " not in term] == text.split()
+        assert (row != PADDING).sum() == min(len(terms) + 1, length)
