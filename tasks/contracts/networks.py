@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.contracts.borrowing import BorrowedWeights, Embeddings
+from tasks.contracts.borrowing import BorrowedWeights, Embeddings, PretrainedWeights
 from tasks.contracts.frozen import Contract
 from tasks.contracts.optimisation import Amount, BelowOne, EarlyStopping, Loss, Optimizer, RateSchedule
 from tasks.contracts.values import Positive, Reference, one_of_keys
@@ -194,8 +194,42 @@ class Cnn2d(_Architecture):
             raise ValueError(f"{len(self.filters)} blocks halve an image to nothing below {least} by {least} pixels")
 
 
+class EfficientNetLite0(_Architecture):
+    """A network that learnt to see from ImageNet; the layers after it learn what is asked here."""
+
+    BLOCKS: ClassVar[int] = 16
+
+    name: Literal["efficientnet_lite0"] = Field(
+        description="EfficientNet (Tan and Le 2019) in its smallest form for small devices, its weights borrowed, for a column "
+        "of type image. For some hundred to some thousand pictures; with many, and for pictures that are like none of "
+        "ImageNet's, compare with `cnn2d`."
+    )
+    weights: PretrainedWeights = Field(description="What it learnt, and whose it is.")
+    size: Annotated[int, Field(ge=32)] = Field(
+        96,
+        description="Pixels by pixels that pictures are scaled to inside the network; it learnt on 224, and the time grows with "
+        "the square. At least the `size` of the column.",
+    )
+    augment: Augment = Field(Augment(), description="More pictures from those there are, in training only.")
+    units: Units = Field([], description="Width of each hidden layer after it.")
+    activation: Activation = Field("relu", description="What a unit of these makes of its sum.")
+    normalise: Normalise = Field("none", description=_NORMALISE)
+    dropout: BelowOne = Field(
+        0.2,
+        description="Share of its 1,280 outputs, and of each hidden layer's, that a step of training leaves out "
+        "(Srivastava et al. 2014).",
+    )
+
+    @model_validator(mode="after")
+    def _blocks_are_there(self) -> Self:
+        if (self.weights.unfreeze_blocks or 0) > self.BLOCKS:
+            raise ValueError(f"weights.unfreeze_blocks: expected at most the {self.BLOCKS} that there are")
+        return self
+
+
 Architecture = Annotated[
-    Dense | AverageEmbedding | Cnn1d | SimpleRnn | Lstm | Gru | Transformer | Cnn2d, Field(discriminator="name")
+    Dense | AverageEmbedding | Cnn1d | SimpleRnn | Lstm | Gru | Transformer | Cnn2d | EfficientNetLite0,
+    Field(discriminator="name"),
 ]
 
 
@@ -248,8 +282,7 @@ class Network(Contract):
         ]
         if self.build and own:
             raise ValueError(f"{', '.join(own)}: for `architecture`; a build function compiles its network by itself")
-        borrowed = self.embeddings
-        if borrowed and (borrowed.unfreeze_after or 0) >= self.epochs:
+        if (self.unfreeze_after or 0) >= self.epochs:
             raise ValueError(f"unfreeze_after: expected fewer than the {self.epochs} epochs there are")
         if self.early_stopping and self.validation_share == 0:
             raise ValueError("early_stopping needs rows that watch: give `validation_share`, such as 0.1")
@@ -261,7 +294,18 @@ class Network(Contract):
         return self.architecture.embeddings if isinstance(self.architecture, _WordArchitecture) else None
 
     @property
+    def pretrained(self) -> PretrainedWeights | None:
+        """Weights of a network that was taught elsewhere; None: there are none."""
+        return self.architecture.weights if isinstance(self.architecture, EfficientNetLite0) else None
+
+    @property
+    def unfreeze_after(self) -> int | None:
+        """Epochs after which what was borrowed is learnt on; None: never, or from the start."""
+        given = self.embeddings or self.pretrained
+        return given.unfreeze_after if given else None
+
+    @property
     def borrowed(self) -> tuple[BorrowedWeights, ...]:
         """Whose weights are in it, to be kept with the version."""
-        given = self.embeddings
+        given = self.embeddings or self.pretrained
         return (BorrowedWeights(source=given.source, licence=given.licence, digest=given.digest),) if given else ()

@@ -14,7 +14,7 @@ from tasks.contracts.export import Export
 from tasks.contracts.frozen import Contract
 from tasks.contracts.imbalance import Decision
 from tasks.contracts.metrics import OwnMetric
-from tasks.contracts.networks import Cnn2d
+from tasks.contracts.networks import Cnn2d, EfficientNetLite0
 from tasks.contracts.preparation import Preparation
 from tasks.contracts.study import Study
 from tasks.contracts.tuning import Tuning, check_tuning
@@ -274,6 +274,8 @@ class ProjectSpec(Contract):
                 )
             if isinstance(architecture, Cnn2d):
                 self._require_pixels(name, architecture)
+            if isinstance(architecture, EfficientNetLite0) and not self.features_of("image"):
+                raise ValueError(f"candidates.{name}: {architecture.name} reads a column of type image")
             if architecture and architecture.reads == "numbers" and texts:
                 raise ValueError(
                     f"candidates.{name}: {architecture.name} takes word numbers for amounts: `encode: tfidf`, or an "

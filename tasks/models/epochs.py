@@ -87,7 +87,7 @@ def train_network(
 
 def _stages(spec: Network, last: int, unfreeze: Unfreeze | None) -> Iterator[tuple[int, int]]:
     """Yield from which epoch to which each stage goes: one, or two where layers are let go in between."""
-    turn = spec.embeddings.unfreeze_after if spec.embeddings else None
+    turn = spec.unfreeze_after
     if unfreeze is None or turn is None or turn >= last:
         yield 0, last
         return

@@ -23,11 +23,9 @@ from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
-from tasks.models.networks.catalogue import build_network
+from tasks.models.networks.borrowing import build_borrowing, unfreeze
 from tasks.models.networks.compiling import compile_network
-from tasks.models.networks.layers import EMBEDDING
 from tasks.models.networks.shape import NetworkShape
-from tasks.models.networks.vectors import place_vectors, read_vectors
 from tasks.models.networks.weighing import weigh_classes
 from tasks.models.partition import has_classes, hold_out
 from tasks.models.preprocessing import find_nominal, preprocessing_steps
@@ -222,22 +220,19 @@ class KerasRecipe:
         return network
 
     def _build_named(self, keras: Any, shape: NetworkShape, architecture: Architecture, prepare: Any) -> Any:
-        given = self._network.embeddings
-        if given is None:
-            return build_network(keras, shape, architecture)
-        vectors = read_vectors(given, load_settings().projects / self.spec.name, list_words(prepare))
-        network = build_network(keras, shape, architecture.model_copy(update={"embedding": vectors.table.shape[1]}))
-        place_vectors(network, vectors)
-        network.get_layer(EMBEDDING).trainable = given.trainable
-        return network
+        folder = load_settings().projects / self.spec.name
+        return build_borrowing(
+            keras, shape, self._network, architecture, folder=folder, list_words=partial(list_words, prepare)
+        )
 
-    def _compile(self, keras: Any, network: Any, shape: NetworkShape, rows: int, first_epoch: int = 0) -> None:
+    def _compile(
+        self, keras: Any, network: Any, shape: NetworkShape, rows: int, *, first_epoch: int = 0, share: float = 1.0
+    ) -> None:
         steps = math.ceil(rows / self._network.batch_size)
-        compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch)
+        compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch, rate_share=share)
 
     def _unfreeze(self, keras: Any, network: Any, shape: NetworkShape, rows: int, epoch: int) -> None:
-        network.get_layer(EMBEDDING).trainable = True
-        self._compile(keras, network, shape, rows, first_epoch=epoch)
+        self._compile(keras, network, shape, rows, first_epoch=epoch, share=unfreeze(network, self._network))
 
     def _require_compiled(self, keras: Any, network: Any) -> Any:
         if not isinstance(network, keras.Model) or not getattr(network, "compiled", False):

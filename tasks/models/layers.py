@@ -28,7 +28,7 @@ CLASSES = frozenset(
         "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "LSTM",
         "LSTMCell", "LayerNormalization", "LeakyReLU", "Masking", "MaxPooling1D", "MaxPooling2D", "Maximum",
         "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "Permute", "RandomContrast", "RandomFlip",
-        "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape",
+        "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing",
         "SeparableConv1D", "SeparableConv2D", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D",
         "SpatialDropout2D", "Subtract", "TimeDistributed", "ZeroPadding1D", "ZeroPadding2D",
         # initializers, regularizers, constraints

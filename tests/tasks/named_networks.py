@@ -46,6 +46,10 @@ EMBEDDINGS: dict[str, Any] = {
     "package": "vectors", "vectors": "data/v.npy", "digest": "a" * 64, "words": "w.txt", "words_digest": "b" * 64,
     "source": "GloVe", "licence": "PDDL-1.0", "trainable": False, "unfreeze_after": 1,
 }  # fmt: skip
+PRETRAINED: dict[str, Any] = {
+    "package": "seen", "file": "models/net.pth", "digest": "c" * 64, "source": "ImageNet", "licence": "Apache-2.0",
+    "unfreeze_after": 2, "unfreeze_blocks": 3, "unfreeze_rate": 0.05,
+}  # fmt: skip
 
 
 def named(table: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
@@ -76,3 +80,24 @@ NETWORKS: dict[str, Any] = {
     "candidates": _candidates(),
 }
 """A project.yaml with every key of a network by name."""
+
+PICTURED: dict[str, Any] = {
+    "name": "pictured",
+    "source": {"sql": {"query": "SELECT 1", "url_env": "URL"}},
+    "columns": {
+        "photo": {"type": "image", "size": {"height": 32, "width": 24, "channels": 3}},
+        "sold": {"type": "boolean"},
+    },
+    "target": "sold",
+    "candidates": {
+        "borrowed": {
+            "network": {
+                "architecture": {
+                    "name": "efficientnet_lite0", **SHARED, **HIDDEN, "weights": PRETRAINED, "size": 64,
+                    "augment": {"flip": "horizontal"},
+                },
+                "epochs": 3,
+            }
+        }
+    },
+}  # fmt: skip

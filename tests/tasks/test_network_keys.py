@@ -6,7 +6,7 @@ import pytest
 
 from infra.errors import SpecError
 from tasks.project import parse_spec
-from tests.tasks.named_networks import NETWORKS
+from tests.tasks.named_networks import NETWORKS, PICTURED
 from tests.tasks.test_project import Where, change, write
 
 SENSE = [
@@ -25,3 +25,27 @@ SENSE = [
 def test_what_cannot_be_meant_is_refused_at_its_place(where: Where, value: object, path: str, said: str) -> None:
     with pytest.raises(SpecError, match=rf"line \d+, {re.escape(path)}: .*{said}"):
         parse_spec(write(change(NETWORKS, where, value)), NETWORKS["name"])
+
+
+BORROWED = ("candidates", "borrowed", "network", "architecture")
+OF_PICTURES = [
+    ((*BORROWED, "name"), "efficientnet_lite", "candidates.borrowed.network.architecture.name", r"Did you mean 'efficientnet_lite0'\?"),
+    ((*BORROWED, "weights", "unfreeze_after"), 3, "candidates.borrowed.network", "unfreeze_after: expected fewer than the 3 epochs"),
+    ((*BORROWED, "weights", "unfreeze_after"), None, "candidates.borrowed.network.architecture.weights", "give unfreeze_after"),
+    ((*BORROWED, "weights", "unfreeze_blocks"), 17, "candidates.borrowed.network.architecture", "at most the 16 that there are"),
+    ((*BORROWED, "weights", "file"), "../net.pth", "candidates.borrowed.network.architecture.weights.file", "a path inside a folder"),
+    ((*BORROWED, "size"), 16, "candidates.borrowed.network.architecture.size", "at least 32"),
+    (("columns",), {"x": {"type": "number"}, "sold": {"type": "boolean"}}, "the file", "efficientnet_lite0 reads a column of type image"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "path", "said"),
+    OF_PICTURES,
+    ids=[f"{where[-1]}={value}"[:40] for where, value, _, _ in OF_PICTURES],
+)
+def test_what_cannot_be_meant_of_borrowed_pictures_is_refused_at_its_place(
+    where: Where, value: object, path: str, said: str
+) -> None:
+    with pytest.raises(SpecError, match=rf"line \d+, {re.escape(path)}: .*{said}"):
+        parse_spec(write(change(PICTURED, where, value)), PICTURED["name"])

@@ -24,7 +24,7 @@ from tasks.project import load_project, parse_spec
 from tasks.project.problems import narrow, resolve, write_path
 from tasks.project.schema import build_schema
 from tasks.project.sense import _explain_cron
-from tests.tasks.named_networks import NETWORKS
+from tests.tasks.named_networks import NETWORKS, PICTURED
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [read_yaml(folder.spec) for folder in list_projects(ROOT / "projects")]
@@ -204,7 +204,7 @@ def misspell(key: str, position: int) -> set[str]:
     return {key[:at] + key[at + 1 :], key[:at] + "q" + key[at:], key[:at] + "q" + key[at + 1 :], swapped} - {key}
 
 
-EVERY_KEY = [FULL, NETWORKS]
+EVERY_KEY = [FULL, NETWORKS, PICTURED]
 ALL = [*(located.data for located in SHIPPED), *EVERY_KEY]
 IDS = [data["name"] for data in ALL]
 SPELLINGS = [(data, where) for data in ALL for where in keys_of(data)]

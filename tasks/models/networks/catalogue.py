@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.contracts.networks import Architecture
 from tasks.models.networks.dense import build_dense
+from tasks.models.networks.efficientnet import build_efficientnet
 from tasks.models.networks.images import build_cnn2d
 from tasks.models.networks.recurrent import build_recurrent
 from tasks.models.networks.shape import NetworkShape
@@ -20,6 +21,7 @@ _BUILDERS: Mapping[str, Callable[..., Any]] = {
     "gru": build_recurrent,
     "transformer": build_transformer,
     "cnn2d": build_cnn2d,
+    "efficientnet_lite0": build_efficientnet,
 }
 
 

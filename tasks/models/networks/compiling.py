@@ -14,7 +14,16 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 """Weights that shift or scale: drawing them to zero changes what a network can say, not how smooth it is."""
 
 
-def compile_network(keras: Any, network: Any, spec: Network, classes: int, steps: int, *, first_epoch: int = 0) -> None:
+def compile_network(
+    keras: Any,
+    network: Any,
+    spec: Network,
+    classes: int,
+    steps: int,
+    *,
+    first_epoch: int = 0,
+    rate_share: float = 1.0,
+) -> None:
     """Make the network ready to train, in place.
 
     Parameters
@@ -25,8 +34,10 @@ def compile_network(keras: Any, network: Any, spec: Network, classes: int, steps
         Batches an epoch, which the schedule of the rate is planned by.
     first_epoch
         Epochs that were trained before: the schedule goes on from there.
+    rate_share
+        This times the rate, where layers are let go that move a little.
     """
-    rate = spec.optimizer.learning_rate or _RATES.get(spec.optimizer.name, _RATE)
+    rate = rate_share * (spec.optimizer.learning_rate or _RATES.get(spec.optimizer.name, _RATE))
     planned = plan_rates(spec.schedule, rate, spec.epochs, steps)
     network.compile(
         optimizer=build_optimizer(

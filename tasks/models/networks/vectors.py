@@ -1,7 +1,5 @@
 """Word vectors from a file that somebody else made: found, verified, and read without running anything."""
 
-import hashlib
-import importlib.util
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infra.errors import IntegrityError, SpecError
+from infra.errors import IntegrityError
 from infra.frames import read_parquet
 from tasks.contracts.borrowing import Embeddings
 from tasks.models.model import Array
+from tasks.models.networks.given_files import find_file
 from tasks.models.networks.layers import EMBEDDING
 from tasks.models.text import FIRST_WORD, PADDING
 
@@ -43,11 +42,11 @@ def read_vectors(spec: Embeddings, folder: Path, words: Sequence[str]) -> Vector
     IntegrityError
         A file is another one than its digest says, or is not made as it should be.
     """
-    path = _verify(_find(spec, spec.vectors, folder), spec.digest)
+    path = find_file(spec.package, spec.vectors, folder, spec.digest, key="embeddings")
     if spec.words is None or spec.words_digest is None:
         vectors = _read_text(path, words)
     else:
-        named = _read_words(_verify(_find(spec, spec.words, folder), spec.words_digest))
+        named = _read_words(find_file(spec.package, spec.words, folder, spec.words_digest, key="embeddings"))
         vectors = _read_matrix(path, named, words)
     logger.info("%d of %d words have a vector in %s", vectors.known.sum(), len(words), path.name)
     return vectors
@@ -60,32 +59,6 @@ def place_vectors(network: Any, vectors: Vectors) -> None:
     table[PADDING] = 0
     table[FIRST_WORD : FIRST_WORD + len(vectors.table)][vectors.known] = vectors.table[vectors.known]
     layer.set_weights([table])
-
-
-def _find(spec: Embeddings, inside: str, folder: Path) -> Path:
-    if spec.package is not None:
-        # Located, not imported.
-        found = importlib.util.find_spec(spec.package)
-        if found is None or found.origin is None:
-            raise SpecError(
-                f"embeddings.package: {spec.package} is not installed.", remedy="Install it, or give a file."
-            )
-        folder = Path(found.origin).parent
-    path = folder / inside
-    if not path.is_file():
-        raise SpecError(f"embeddings: no file {inside} in {spec.package or folder}.")
-    return path
-
-
-def _verify(path: Path, digest: str) -> Path:
-    with path.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != digest:
-        raise IntegrityError(
-            f"{path.name}: expected the SHA-256 {digest[:12]}…, received {found[:12]}….",
-            remedy="It is another file. Give the right one; change `digest` only if you know where this one is from.",
-        )
-    return path
 
 
 def _read_words(path: Path) -> list[str]:
