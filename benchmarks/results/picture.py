@@ -7,7 +7,7 @@ from benchmarks.results.summary import Summary
 from tasks.evaluation.canvas import BLUE, GREY, ORANGE, as_png, make_figure
 
 TITLE = (
-    "Test accuracy: mean of seeds with the interval of the test rows (thin) and over seeds (thick); published figures"
+    "Test accuracy: mean of seeds with the interval of the test rows (thin) and over seeds (thick); diamonds: published"
 )
 INCHES_A_LINE = 0.28
 
