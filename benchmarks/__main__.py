@@ -1,4 +1,7 @@
-"""Every figure that the README claims, one benchmark after the other: `make bench`, or `python -m benchmarks gate`."""
+"""Every figure that the README claims, one benchmark after the other: `make bench`, or `python -m benchmarks gate`.
+
+docs/results.md, the figures of the projects' candidates, takes hours and is made apart: `python -m benchmarks.results --help`.
+"""
 
 import argparse
 import importlib

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.results.rows import FILE, Rows, name_code, read_rows, write_rows
 from benchmarks.results.subjects import NAMES, Subject, find_places, open_subject
-from infra.errors import KeepfitError
+from infra.errors import KeepfitError, UsageError
 
 SEEDS = 3
 
@@ -48,7 +48,7 @@ def _work(chosen: argparse.Namespace) -> int:
         rows = measure_missing(places, rows, chosen)
     from benchmarks.results.page import write_page
 
-    write_page(subjects, rows, chosen.rows)
+    write_page(subjects, rows, chosen.rows, SEEDS)
     return 0
 
 
@@ -116,6 +116,7 @@ def measure_missing(places: list[tuple[Subject, str]], rows: Rows, chosen: argpa
             continue
         if subject.name not in parts:
             parts[subject.name] = Parts.of(subject)
+            _require_same_rows(subject, parts[subject.name].digest, rows)
         row = measure(subject, name, seed, parts[subject.name])
         rows = {**read_rows(chosen.rows), row.place: row}
         write_rows(rows, chosen.rows)
@@ -123,6 +124,17 @@ def measure_missing(places: list[tuple[Subject, str]], rows: Rows, chosen: argpa
         told = f"{figure.metric} {figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
         print(f"{subject.name}/{name}, seed {seed}: {told}, {row.fit_seconds:.0f} s", flush=True)
     return rows
+
+
+def _require_same_rows(subject: Subject, digest: str, rows: Rows) -> None:
+    """Refuse to put figures on other rows beside those that are there."""
+    others = [row for row in rows.values() if row.project == subject.name and row.data != digest]
+    if others:
+        raise UsageError(
+            f"{subject.name}: expected the {others[0].train_rows:,} training and {others[0].test_rows:,} test rows of its "
+            f"{len(others)} figures; its source gives others here ({digest} instead of {others[0].data}).",
+            remedy="Give another file with --rows, or take its rows out of this one: their mean would be of nothing.",
+        )
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def count_parameters(model: Any) -> int | None:
     """Return how many numbers were learnt: a network's weights, a linear model's coefficients; None for what has no such."""
     if model.backend == "keras":
         return int(model.network.count_params())
-    estimator = dict(getattr(model.pipeline, "steps", [])).get("model")
+    estimator: Any = dict(getattr(model.pipeline, "steps", [])).get("model")
     if not hasattr(estimator, "coef_"):
         return None
     return int(np.size(estimator.coef_) + np.size(estimator.intercept_))

@@ -72,8 +72,8 @@ class Subject:
         return self.spec.name
 
 
-def open_subject(name: str) -> Subject:
-    """Return the project with the candidates of `NAME.yaml` over its own.
+def open_subject(name: str, folder: Path = FOLDER) -> Subject:
+    """Return the project with the candidates of the folder's `NAME.yaml` over its own.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def open_subject(name: str) -> Subject:
     """
     if name not in NAMES:
         raise UsageError(f"Expected one of {', '.join(NAMES)}, received {name!r}.{suggest(name, NAMES)}")
-    path = FOLDER / f"{name}.yaml"
+    path = folder / f"{name}.yaml"
     file = SubjectFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     project = load_project(PROJECTS, name)
     data: dict[str, Any] = yaml.safe_load(project.folder.spec.read_text(encoding="utf-8"))
@@ -97,6 +97,9 @@ def open_subject(name: str) -> Subject:
 
 
 def _require_candidates(path: Path, file: SubjectFile, spec: ProjectSpec) -> None:
+    for published in file.published.values():
+        if others := [one.metric for one in published if one.metric != file.metrics[0]]:
+            raise SpecError(f"{path}: published: expected {file.metrics[0]}, which is shown; received {others[0]!r}.")
     for section in ("published", "remarks", "needs"):
         for name in getattr(file, section):
             if name not in spec.candidates:

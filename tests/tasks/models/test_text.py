@@ -1,10 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.pipeline import Pipeline
 
+from tasks.contracts.preparation import Preparation, TextPreparation
+from tasks.models.inputs import InputColumns
+from tasks.models.preprocessing import preprocessing_steps
 from tasks.models.skops_files import dump_pipeline, load_pipeline
-from tasks.models.text import FIRST_WORD, PADDING, START, UNKNOWN, Phrases, Tfidf, Tokens
+from tasks.models.text import FIRST_WORD, PADDING, START, UNKNOWN, Phrases, Tfidf, Tokens, list_words
 
 TEXTS = ["The film was good, good, GOOD.", "the plot <br />was bad", "film"]
 
@@ -73,3 +78,14 @@ def test_phrases_number_the_last_terms_of_a_text_and_never_leave_the_table(texts
         terms = phrases.list_terms(text)
         assert [term for term in terms if " " not in term] == text.split()
         assert (row != PADDING).sum() == min(len(terms) + 1, length)
+
+
+@pytest.mark.parametrize(
+    ("ngrams", "words"), [(1, ["a", "b"]), (2, ["a", "a b", "b", "b a"])], ids=["words", "phrases"]
+)
+def test_a_candidate_gets_the_phrases_that_it_asks_for(ngrams, words):
+    preparation = Preparation(text=TextPreparation(encode="tokens", vocabulary=9, length=4, ngrams=ngrams))
+    prepare = Pipeline(preprocessing_steps(InputColumns(texts=("note",)), preparation))
+    table = prepare.fit_transform(pd.DataFrame({"note": ["a b a", "a b"]}))
+    assert list_words(prepare) == words
+    assert table.shape == (2, 4)
