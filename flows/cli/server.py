@@ -24,6 +24,26 @@ class GivenServer:
         """Return at once: the client finds out by itself."""
 
 
+class OwnServer(LocalServer):
+    """The server of this command alone: it ends with it."""
+
+    def wait(self) -> None:
+        """Return once it answers; Prefect is imported by then."""
+        super().wait()
+        keep_no_heartbeats()
+
+
+def keep_no_heartbeats() -> None:
+    """Let the flow runs of this process tell no heartbeats.
+
+    Nobody listens for them on a server that ends with its command, and Prefect waits at the end of each flow run until their
+    thread wakes: it sleeps a second at a time.
+    """
+    from prefect.settings import get_current_settings
+
+    get_current_settings().flows.heartbeat_frequency = None  # no variable of the environment can say so
+
+
 @contextmanager
 def naming_silent_server() -> Iterator[None]:
     """Say which setting names a server that does not answer, or not any more, and what the run came to in spite of it.
@@ -107,7 +127,7 @@ def _give_up_soon(code: int) -> None:
 
 
 @contextmanager
-def prefect_server() -> Iterator[LocalServer | GivenServer]:
+def prefect_server() -> Iterator[OwnServer | GivenServer]:
     """Set this process up for Prefect, and hold a temporary server where no other is named.
 
     Must come before Prefect is imported: its settings are read then. The user's own ~/.prefect is left alone unless
@@ -120,7 +140,7 @@ def prefect_server() -> Iterator[LocalServer | GivenServer]:
         yield GivenServer()
         return
     spare_loopback()
-    server = LocalServer(settings.home.resolve() / "prefect")
+    server = OwnServer(settings.home.resolve() / "prefect")
     os.environ["PREFECT_API_URL"] = server.url
     try:
         yield server

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flows.cli.server import keep_no_heartbeats
 from tests.flows.crowd import answer_at_once
 
 IMPORTED_ONCE = (
@@ -80,6 +81,7 @@ SESSION_URL = os.environ.get("PREFECT_API_URL", "")
 def main() -> None:
     for name in (*IMPORTED_ONCE, *sys.argv[1:]):
         importlib.import_module(name)
+    keep_no_heartbeats()  # the session's server stands for the one that a command has for itself
     gc.collect()
     gc.freeze()  # a child that looks for garbage leaves these alone: it would copy every page of them
     # A fork copies one thread: a second one could hold a lock for ever in the child (and Python 3.12 warns of it).
@@ -158,7 +160,7 @@ def use_the_sessions_server() -> None:
         def stop(self) -> None:
             """Leave it to the session."""
 
-    server.LocalServer = Session  # type: ignore[assignment,misc]
+    server.OwnServer = Session  # type: ignore[assignment,misc]
 
 
 def fork_scoring() -> None:

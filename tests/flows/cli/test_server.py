@@ -45,6 +45,28 @@ def test_the_home_is_its_owners_alone_whoever_makes_it_first(monkeypatch, tmp_pa
     assert stat.S_IMODE((tmp_path / "models").stat().st_mode) == 0o700
 
 
+def test_runs_tell_heartbeats_to_somebodys_server_and_none_to_their_own(monkeypatch, tmp_path):
+    from prefect.settings import get_current_settings
+
+    for name in ("PREFECT_API_URL", "no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(server, "prepare_environment", lambda settings: None)
+    monkeypatch.setattr(server.LocalServer, "_spawn", lambda self, home: None)
+    monkeypatch.setattr(server.LocalServer, "wait", lambda self: None)
+    monkeypatch.setattr(server.LocalServer, "stop", lambda self: self._listener.close())
+    monkeypatch.setenv("KEEPFIT_HOME", str(tmp_path))
+    flows = get_current_settings().flows
+    monkeypatch.setattr(flows, "heartbeat_frequency", 30)
+    with monkeypatch.context() as given:
+        given.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+        with server.prefect_server() as theirs:
+            theirs.wait()
+    assert flows.heartbeat_frequency == 30, "a stack ends runs that have fallen silent"
+    with server.prefect_server() as own:
+        own.wait()
+    assert flows.heartbeat_frequency is None
+
+
 @pytest.mark.parametrize(
     "command",
     [
