@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 GRACE = timedelta(hours=48)
 """A blob younger than this may yet be named; much longer than FRESH_FOR, which a put makes sure of."""
+KEPT = timedelta(days=14)
+"""The last checkpoint of a training that died is kept for so long."""
 PENDING = timedelta(minutes=10)
 """No worker takes so long to start a process; a pool that pulls large images may need more."""
 STUDIES = timedelta(days=90)
@@ -123,6 +125,8 @@ def sweep_all(
         stuck = crash_stuck(client, pending)
         skip_late_sweeps(client, pending)
         report = report.model_copy(update={"reconciled": reconciled, "cancelled": cancelled, "stuck": stuck})
+    # A training that nobody took up again in all that time: its last checkpoint is an orphan from here on.
+    place.registry.drop_old_checkpoints(KEPT)
     orphans, size_bytes = delete_orphans(place.store, place.registry, grace, datetime.now(UTC))
     leftovers = place.store.clear_partial(grace)
     report = report.model_copy(update={"orphans": orphans, "orphan_bytes": size_bytes, "leftovers": leftovers})

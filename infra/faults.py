@@ -24,6 +24,8 @@ POINTS = (
     "release.in_transaction",
     "trial.before_commit",
     "trial.after_commit",
+    "checkpoint.after_save",
+    "checkpoint.between",
     "store.before_publish",
     "study.start",
     "study.before_commit",

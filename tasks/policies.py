@@ -139,7 +139,7 @@ def is_retryable(_task: object, _run: PrefectTaskRun, state: State[Any]) -> bool
 
 
 VOLATILE = {"run_id", "fence", "as_of", "taken_at", "is_new", "fit_seconds", "seconds", "cpu_seconds"}
-VOLATILE |= {"gpu_seconds", "peak_memory_mb", "gpu_peak_memory_mb", "worker"}
+VOLATILE |= {"gpu_seconds", "peak_memory_mb", "gpu_peak_memory_mb", "worker", "pace"}
 """Fields that say when, where and how long, not what: they never make a key differ."""
 
 

@@ -6,10 +6,14 @@ from typing import cast
 from sqlalchemy import select
 
 from infra.artifacts.reference import ArtifactRef
+from infra.registry.checkpoints import drop_checkpoints, named_among
 from infra.registry.engine import Transaction
 from infra.registry.leases import hold_lease
 from infra.registry.records import Fencing, Json, StepRow
 from infra.registry.schema import blob, columns_of, step
+
+TRAINING = "train"
+"""The step whose commit ends a training: what it was kept for is done."""
 
 
 def find_step(tx: Transaction, key: str) -> Json | None:
@@ -40,6 +44,8 @@ def commit_step(
     values = {"run_id": fencing.run_id, "project": fencing.project, "step": name, "result": result}
     digests = sorted({ref.digest for ref in blobs})
     if tx.insert_new(step, key=key, **values, blobs=digests, seconds=seconds, committed_at=now):
+        if name == TRAINING:
+            drop_checkpoints(tx, fencing.project)
         tx.note(now, f"run {fencing.run_id}", "step.commit", fencing.project, key, step=name)
         return cast("Json", tx.execute(select(step.c.result).where(step.c.key == key)).scalar_one())
     return cast("Json", find_step(tx, key))
@@ -60,12 +66,14 @@ def learn_blobs(tx: Transaction, blobs: Sequence[ArtifactRef]) -> None:
 
 def knows_blob(tx: Transaction, digest: str) -> bool:
     """Return whether a committed transaction named this blob."""
-    return tx.execute(select(blob.c.digest).where(blob.c.digest == digest)).one_or_none() is not None
+    return bool(known_among(tx, [digest]))
 
 
-def known_among(tx: Transaction, digests: Sequence[str]) -> set[str]:
-    """Return which of these blobs a committed transaction named."""
-    return set(tx.execute(select(blob.c.digest).where(blob.c.digest.in_(digests))).scalars())
+def known_among(tx: Transaction, digests: Sequence[str]) -> frozenset[str]:
+    """Return which of these blobs a committed transaction named, for good or as a training's newest checkpoint."""
+    return named_among(tx, digests) | frozenset(
+        tx.execute(select(blob.c.digest).where(blob.c.digest.in_(digests))).scalars()
+    )
 
 
 def list_blobs(tx: Transaction, *, after: str, limit: int) -> list[ArtifactRef]:

@@ -13,6 +13,7 @@ from infra.errors import RegistryError, UsageError
 from infra.registry import leases, ledger, migration, refusals, releases, runs, versions
 from infra.registry.admission import check_digest, check_json, check_project, check_run_id, check_text, clip_text
 from infra.registry.engine import Database, Transaction
+from infra.registry.keeping import KeepingRegistry
 from infra.registry.records import (
     Fencing,
     FinalState,
@@ -24,7 +25,6 @@ from infra.registry.records import (
     RunRow,
     VersionRow,
 )
-from infra.registry.tuning import TuningRegistry
 
 LEASE_S = 60.0
 PATIENCE_S = 10.0
@@ -60,7 +60,7 @@ def open_registry(url: str, *, patience_s: float = PATIENCE_S) -> "Registry":
     return Registry(database)
 
 
-class Registry(TuningRegistry):
+class Registry(KeepingRegistry):
     """The registry of one database. Safe to share between threads; each process opens its own.
 
     Beyond what `RegistryReader` says of every call: a fenced write raises LeaseLost when the run's lease has moved on.

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from infra.registry.admission import encode_json
 
-SCHEMA_VERSION: Final = "0003"
+SCHEMA_VERSION: Final = "0004"
 """The newest revision in `migrations/versions`, kept here so that opening a current registry need not load Alembic."""
 
 VERSION_TABLE: Final = "keepfit_schema"
@@ -325,6 +325,20 @@ trial = Table(
     Column("finished_at", UtcDateTime),
     Column("seconds", Double),
     CheckConstraint("state IN ('running', 'complete', 'pruned', 'failed')", name="state"),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    # What the training computes: two processes that compute the same share it.
+    Column("key", String, primary_key=True),
+    Column("project", String, nullable=False),
+    # Not a known blob: the next checkpoint takes its place, and the sweeper takes what is left.
+    Column("digest", String, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("media_type", String, nullable=False),
+    Column("saved_at", UtcDateTime, nullable=False),
+    Index(None, "digest"),
 )
 
 

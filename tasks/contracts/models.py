@@ -11,6 +11,18 @@ from tasks.contracts.frozen import Contract
 from tasks.contracts.tuning import TunedCandidate
 
 
+class TrainingPace(Contract):
+    """Where the time of an epoch of a network's training went: the means over the epochs after the first, which also prepares."""
+
+    epochs: int = Field(description="Epochs that were measured.")
+    rows_a_second: float = Field(description="Rows trained on, over the whole time of an epoch.")
+    input_seconds: float = Field(
+        description="Waiting for the next rows: where this is much, reading holds training up."
+    )
+    compute_seconds: float = Field(description="The steps of training themselves.")
+    other_seconds: float = Field(description="The rest: rows that watch, checkpoints, telling how it goes.")
+
+
 class ModelRef(Contract):
     """A fitted model in the store."""
 
@@ -24,6 +36,7 @@ class ModelRef(Contract):
         (), description="Order of the columns of predict_proba; none of a regression."
     )
     fit_seconds: float
+    pace: TrainingPace | None = Field(None, description="Where the time of an epoch went, for a network.")
     borrowed: tuple[BorrowedWeights, ...] = Field((), description="Weights in it that were learnt elsewhere.")
 
 

@@ -248,6 +248,11 @@ class Network(Contract):
     )
     epochs: Positive = Field(10, description="How often training sees all its rows.")
     batch_size: Positive = Field(32, description="Rows a step of training.")
+    checkpoint_steps: Annotated[int, Field(ge=0)] = Field(
+        1_000,
+        description="Training is kept in the store every so many steps: one that dies goes on from there, on any machine, with the "
+        "same result; a shorter training keeps nothing. Fewer where a step takes seconds, more where the network is large; 0: never.",
+    )
     validation_share: BelowOne = Field(
         0.0, description="Share of the training rows that only watches: their metrics per epoch are kept."
     )

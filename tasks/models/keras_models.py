@@ -15,9 +15,11 @@ from sklearn.pipeline import Pipeline
 
 from infra.errors import SpecError, TrainingFailed
 from infra.settings import load_settings
+from tasks.contracts.models import TrainingPace
 from tasks.contracts.networks import Architecture, Network
 from tasks.contracts.project import ProjectSpec
 from tasks.models.balancing import balance_rows, weigh_rows
+from tasks.models.checkpoints import CheckpointShelf, Keeping
 from tasks.models.deciding import choose_classes
 from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Inputs, Rows
@@ -53,6 +55,8 @@ class KerasModel:
     threshold: float | None = None
     """Probability of the class at `positive` from which it is answered; None: the most probable class is."""
     positive: int = 1
+    pace: TrainingPace | None = None
+    """Where the time of its last training went; None where it was loaded."""
     backend: Backend = "keras"
 
     def predict(self, frame: pd.DataFrame) -> Array:
@@ -100,6 +104,8 @@ class KerasRecipe:
     spec: ProjectSpec
     columns: InputColumns
     load: Load
+    shelf: CheckpointShelf | None = None
+    """Where checkpoints are kept; None: nowhere."""
 
     def fit(self, rows: Rows, on_epoch: OnEpoch | None = None, *, watch: bool = True) -> KerasModel:
         """Return the network fitted on these rows and nothing else.
@@ -162,15 +168,31 @@ class KerasRecipe:
                 weights,
                 watched,
                 self._network,
+                seed=self.spec.seed,
                 epochs=epochs,
                 unfreeze=partial(self._unfreeze, keras, network, shape, len(inputs)),
                 on_epoch=on_epoch,
                 where=self._where,
+                keeping=self._keeping,
             )
-        labels = class_labels(classes)
         return KerasModel(
-            self.columns, prepare, network, labels, compute.threads, device, course.history, epochs=course.epochs
+            self.columns,
+            prepare,
+            network,
+            class_labels(classes),
+            compute.threads,
+            device,
+            course.history,
+            epochs=course.epochs,
+            pace=course.pace,
         )
+
+    @property
+    def _keeping(self) -> Keeping | None:
+        if self.shelf is None:
+            return None
+        candidate, compute = self.spec.candidates[self.name], self.spec.compute.model_dump(mode="json")
+        return Keeping(self.shelf, {"params": candidate.params, "compute": compute})
 
     def _resample(self, rows: Prepared, prepare: Any) -> Prepared:
         """Return the prepared rows with some made or left out by their neighbours, where that is asked for."""

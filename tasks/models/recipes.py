@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from infra.errors import SpecError
 from tasks.contracts.project import ProjectSpec
+from tasks.models.checkpoints import CheckpointShelf
 from tasks.models.inputs import InputColumns, Rows
 from tasks.models.model import FittedModel, Load, OnEpoch
 from tasks.models.own_steps import find_steps
@@ -24,7 +25,13 @@ WORDS_A_TEXT = 200
 
 
 def fit_candidate(
-    name: str, spec: ProjectSpec, frame: pd.DataFrame, *, load: Load, on_epoch: OnEpoch | None = None
+    name: str,
+    spec: ProjectSpec,
+    frame: pd.DataFrame,
+    *,
+    load: Load,
+    on_epoch: OnEpoch | None = None,
+    shelf: CheckpointShelf | None = None,
 ) -> FittedModel:
     """Return the candidate fitted on these rows, and on nothing else.
 
@@ -38,6 +45,8 @@ def fit_candidate(
         Resolves `module:function` in the project's folder; asked for networks and for steps of its own.
     on_epoch
         Told of each epoch of a network.
+    shelf
+        Where checkpoints of a network are kept; None: nowhere.
 
     Raises
     ------
@@ -48,7 +57,7 @@ def fit_candidate(
     """
     rows = Rows.read(frame, spec)
     with stated_threads(spec, rows):
-        return fit_rows(name, spec, rows, load=load, on_epoch=on_epoch)
+        return fit_rows(name, spec, rows, load=load, on_epoch=on_epoch, shelf=shelf)
 
 
 def threads_for(spec: ProjectSpec, rows: int) -> int:
@@ -70,7 +79,14 @@ def stated_threads(spec: ProjectSpec, rows: Rows) -> threadpool_limits:
 
 
 def fit_rows(
-    name: str, spec: ProjectSpec, rows: Rows, *, load: Load, on_epoch: OnEpoch | None = None, watch: bool = True
+    name: str,
+    spec: ProjectSpec,
+    rows: Rows,
+    *,
+    load: Load,
+    on_epoch: OnEpoch | None = None,
+    watch: bool = True,
+    shelf: CheckpointShelf | None = None,
 ) -> "SklearnModel | KerasModel":
     """Return the candidate fitted on rows that were read already: what selection repeats on every fold.
 
@@ -83,7 +99,7 @@ def fit_rows(
         from tasks.models.keras_models import KerasRecipe  # noqa: PLC0415  brings TensorFlow
         from tasks.models.network_decisions import decide_network  # noqa: PLC0415  likewise
 
-        recipe = KerasRecipe(name, spec, columns, load)
+        recipe = KerasRecipe(name, spec, columns, load, shelf)
         model = recipe.fit(rows, on_epoch, watch=watch)
         if spec.decision.threshold == "even":
             return model

@@ -17,6 +17,7 @@ from infra.errors import TrainingFailed
 from infra.worker import describe_worker
 from tasks.contracts.models import CandidateScore, Hardware
 from tasks.contracts.project import ProjectSpec
+from tasks.models.checkpoints import CheckpointShelf
 from tasks.models.inputs import read_target
 from tasks.models.model import FittedModel, Load
 from tasks.models.recipes import fit_candidate, threads_for
@@ -75,7 +76,7 @@ def fit_project(
     on_progress
         Told of folds, trials and epochs.
     desk
-        Where trials are kept; needed where a candidate has a `search`.
+        Where trials are kept, needed where a candidate has a `search`; and checkpoints of networks.
 
     Raises
     ------
@@ -84,7 +85,9 @@ def fit_project(
     started, cpu_started, gpu_started = time.perf_counter(), time.process_time(), gpu_use().seconds
     try:
         tuned = tune_candidates(spec, frame, load, on_progress, desk)
-        selection, (chosen, *beside) = _select_and_fit(tuned.spec, frame, load, on_progress)
+        selection, (chosen, *beside) = _select_and_fit(
+            tuned.spec, frame, load, on_progress, desk.shelf if desk else None
+        )
     except MemoryError as error:
         raise TrainingFailed(
             f"{spec.name}: memory ran out in training on {len(frame):,} rows ({error or 'no more is to be had'}).",
@@ -118,13 +121,14 @@ def _gpu_use_since(started_s: float) -> GpuUse:
 
 
 def _select_and_fit(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress
+    spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress, shelf: CheckpointShelf | None
 ) -> tuple[list[CandidateScore], list[FittedCandidate]]:
     """Return the scores, and the fitted candidates with the chosen one first."""
-    selection = select_candidate(spec, frame, load, on_progress)
+    selection = select_candidate(spec, frame, load, on_progress, shelf)
     choice = next(score.candidate for score in selection if score.chosen)
     names = [choice, *(name for name in spec.selection.also_test if name != choice)]
-    return selection, [_fit(name, spec, frame, load, on_progress) for name in names]
+    fit = partial(_fit, spec=spec, frame=frame, load=load, on_progress=on_progress, shelf=shelf)
+    return selection, [fit(name) for name in names]
 
 
 def class_shares(frame: pd.DataFrame, spec: ProjectSpec) -> dict[str, float]:
@@ -196,9 +200,17 @@ def _peak_memory_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # bytes there, KiB elsewhere: getrusage(2)
 
 
-def _fit(name: str, spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress) -> FittedCandidate:
-    started = time.perf_counter()
-    model = fit_candidate(name, spec, frame, load=load, on_epoch=partial(on_progress, f"fit: {name}, epoch"))
+def _fit(
+    name: str,
+    *,
+    spec: ProjectSpec,
+    frame: pd.DataFrame,
+    load: Load,
+    on_progress: Progress,
+    shelf: CheckpointShelf | None,
+) -> FittedCandidate:
+    started, tell = time.perf_counter(), partial(on_progress, f"fit: {name}, epoch")
+    model = fit_candidate(name, spec, frame, load=load, on_epoch=tell, shelf=shelf)
     return FittedCandidate(name, model, time.perf_counter() - started)
 
 

@@ -16,6 +16,7 @@ from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers, Codes
 from tasks.metrics.own import load_own
 from tasks.metrics.registry import Metric, find_metric, find_positive
+from tasks.models.checkpoints import CheckpointShelf
 from tasks.models.inputs import Inputs, Rows
 from tasks.models.model import Array, Load, class_labels
 from tasks.models.partition import Positions, cross_validate, hold_out
@@ -36,7 +37,9 @@ HOLDOUT_DRAWS = 200
 """Bootstrap draws for the standard error on a single holdout."""
 
 
-def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress) -> list[CandidateScore]:
+def select_candidate(
+    spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress, shelf: CheckpointShelf | None = None
+) -> list[CandidateScore]:
     """Return each candidate's score in the order of the file; exactly one is chosen.
 
     All are fitted and judged on the same folds, made of the training rows alone and parted as the project parts
@@ -50,6 +53,8 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
         Resolves the project's functions.
     progress
         Told of each fold.
+    shelf
+        Where checkpoints of networks are kept; None: nowhere.
 
     Raises
     ------
@@ -58,13 +63,15 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
     TrainingFailed, SpecError
         A candidate cannot be fitted.
     """
-    comparison = open_comparison(spec, frame, load, progress)
+    comparison = open_comparison(spec, frame, load, progress, shelf)
     metric = comparison.ruler.metric
     chosen = _choose({name: comparison.judge(name) for name in spec.candidates}, metric, spec)
     return compare_with_chosen(chosen, comparison.folds, sign=metric.sign)
 
 
-def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress) -> "Comparison":
+def open_comparison(
+    spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress, shelf: CheckpointShelf | None = None
+) -> "Comparison":
     """Return what candidates, and trials of their parameters, are judged by. Parameters and errors as above."""
     rows = Rows.read(frame, spec)
     if spec.is_regression:
@@ -76,7 +83,7 @@ def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress
         classes,
         find_positive(spec.evaluation.positive, class_labels(classes)),
     )
-    return Comparison(spec, rows, truth, _folds(spec, rows), ruler, load, progress)
+    return Comparison(spec, rows, truth, _folds(spec, rows), ruler, load, progress, shelf)
 
 
 def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
@@ -165,6 +172,7 @@ class Comparison:
     ruler: _Ruler
     load: Load
     progress: Progress
+    shelf: CheckpointShelf | None = None
 
     def judge(self, name: str) -> tuple[tuple[float, ...], float]:
         """Return the candidate's score on each fold and the standard error of their mean."""
@@ -191,7 +199,8 @@ class Comparison:
 
     def _answers(self, name: str, fit: Positions, judge: Positions) -> Answers:
         on_epoch = partial(self.progress, f"selection: {name}, epoch") if len(self.folds) == 1 else None
-        model = fit_rows(name, self.spec, self.rows.take(fit), load=self.load, watch=False, on_epoch=on_epoch)
+        taught, load, shelf = self.rows.take(fit), self.load, self.shelf
+        model = fit_rows(name, self.spec, taught, load=load, watch=False, on_epoch=on_epoch, shelf=shelf)
         with explaining_refusals(self.spec, name, len(fit)):
             return self.ruler.ask(name, model, self.rows.take(judge).inputs)
 

@@ -17,6 +17,7 @@ from tasks.workbench import HTML, JSON, PNG, Workbench, opened
 
 if TYPE_CHECKING:
     from tasks.models.model import Load
+    from tasks.training.checkpoints import StoredCheckpoints
     from tasks.training.fitting import FitResult, FittedCandidate
     from tasks.training.studies import Study
     from tasks.training.study.nesting import Tune
@@ -36,7 +37,8 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
 
     with opened(run) as bench:
         desk = _open_desk(bench, parts)
-        result = fit_project(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress, desk)
+        rows, load = bench.read_frame(parts.train), bench.plugin_loader()
+        result = fit_project(bench.spec, rows, load, tell_progress, desk)
         chosen = _store(bench, result.chosen)
         report = FitReport(
             chosen=chosen,
@@ -90,7 +92,14 @@ def _open_desk(bench: Workbench, parts: SplitRef) -> "TrialDesk":
         tuning = bench.spec.tuning
         return local_workers(request, tuning.workers - 1 if tuning.workers_on == "machine" else 0)
 
-    return TrialDesk(bench.registry, _name_code(bench), helped)
+    return TrialDesk(bench.registry, _name_code(bench), helped, _open_shelf(bench))
+
+
+def _open_shelf(bench: Workbench) -> "StoredCheckpoints":
+    """Return where the checkpoints of this step are kept: in the store, under what they compute."""
+    from tasks.training.checkpoints import StoredCheckpoints
+
+    return StoredCheckpoints(bench.registry, bench.store, bench.spec.name, _name_code(bench))
 
 
 def _name_code(bench: Workbench) -> str:
@@ -114,7 +123,7 @@ def assist(run: RunContext, parts: SplitRef) -> None:
     from tasks.training.tuning import TrialDesk, tune_candidates
 
     with opened(run) as bench:
-        desk = TrialDesk(bench.registry, _name_code(bench))
+        desk = TrialDesk(bench.registry, _name_code(bench), shelf=_open_shelf(bench))
         tune_candidates(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress, desk)
 
 
@@ -138,6 +147,7 @@ def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
         content=content,
         classes=fitted.model.classes,
         fit_seconds=fitted.fit_seconds,
+        pace=getattr(fitted.model, "pace", None),
         borrowed=network.borrowed if network else (),
     )
 

@@ -14,6 +14,7 @@ from infra.frames import digest_frame
 from infra.registry.registry import Registry
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.tuning import SearchReport, TrialRecord, TunedCandidate
+from tasks.models.checkpoints import CheckpointShelf
 from tasks.models.model import Load
 from tasks.models.searched import give_tuned, require_known_parameters
 from tasks.training.reasons import explain_study, weigh_parameters
@@ -34,6 +35,8 @@ class TrialDesk:
     made_by: str
     """Digest of the code that makes trials."""
     helped: Callable[[Study], AbstractContextManager[object]] = lambda _study: nullcontext()
+    shelf: CheckpointShelf | None = None
+    """Where checkpoints of networks are kept; None: nowhere."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def tune_candidates(
         raise UsageError(f"{spec.name}: expected a registry to keep the trials of {', '.join(searched)} in.")
     for name in searched:
         require_known_parameters(spec, name)
-    comparison = open_comparison(judge_trials(spec), frame, load, lambda *_: None)
+    comparison = open_comparison(judge_trials(spec), frame, load, lambda *_: None, desk.shelf)
     rows, metric = digest_frame(frame), comparison.ruler.metric
     studies = [Study.of(spec, name, name_study(spec, name, rows, desk.made_by), metric) for name in searched]
     found = [_tune(study, comparison, progress, desk) for study in studies]

@@ -40,7 +40,7 @@ OPTIMIZER: dict[str, Any] = {
     "name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01, "clip_norm": 1.0, "clip_value": None,
 }  # fmt: skip
 TRAINING: dict[str, Any] = {
-    "validation_share": 0.2, "early_stopping": {"metric": "accuracy", "patience": 2, "min_delta": 0.01},
+    "checkpoint_steps": 500, "validation_share": 0.2, "early_stopping": {"metric": "accuracy", "patience": 2, "min_delta": 0.01},
 }  # fmt: skip
 EMBEDDINGS: dict[str, Any] = {
     "package": "vectors", "vectors": "data/v.npy", "digest": "a" * 64, "words": "w.txt", "words_digest": "b" * 64,
