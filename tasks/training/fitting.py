@@ -17,7 +17,7 @@ from infra.errors import TrainingFailed
 from infra.worker import describe_worker
 from tasks.contracts.models import CandidateScore, Hardware
 from tasks.contracts.project import ProjectSpec
-from tasks.models.inputs import read_target
+from tasks.models.inputs import Table, lean_columns, read_target
 from tasks.models.model import FittedModel, Load
 from tasks.models.recipes import fit_candidate, threads_for
 from tasks.models.tensorflow_runtime import GpuUse, allow_cpu, gpu_use, threads_in_use
@@ -62,7 +62,7 @@ class FitResult:
 
 
 def fit_project(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress, desk: TrialDesk | None = None
+    spec: ProjectSpec, frame: Table, load: Load, on_progress: Progress, desk: TrialDesk | None = None
 ) -> FitResult:
     """Return the chosen candidate fitted on all training rows, with those of `selection.also_test` beside it.
 
@@ -96,8 +96,8 @@ def fit_project(
         chosen=chosen,
         beside=tuple(beside),
         selection=tuple(selection),
-        class_prior=class_shares(frame, spec),
-        centre=find_centre(frame, spec),
+        class_prior=class_shares(lean_columns(frame), spec),
+        centre=find_centre(lean_columns(frame), spec),
         hardware=describe_hardware(spec, chosen.model, len(frame), gpu.name),
         libraries=library_versions(
             networks=any(one.model.backend == "keras" for one in fitted), tuned=bool(tuned.candidates)
@@ -118,7 +118,7 @@ def _gpu_use_since(started_s: float) -> GpuUse:
 
 
 def _select_and_fit(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress
+    spec: ProjectSpec, frame: Table, load: Load, on_progress: Progress
 ) -> tuple[list[CandidateScore], list[FittedCandidate]]:
     """Return the scores, and the fitted candidates with the chosen one first."""
     selection = select_candidate(spec, frame, load, on_progress)
@@ -196,7 +196,7 @@ def _peak_memory_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # bytes there, KiB elsewhere: getrusage(2)
 
 
-def _fit(name: str, spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress) -> FittedCandidate:
+def _fit(name: str, spec: ProjectSpec, frame: Table, load: Load, on_progress: Progress) -> FittedCandidate:
     started = time.perf_counter()
     model = fit_candidate(name, spec, frame, load=load, on_epoch=partial(on_progress, f"fit: {name}, epoch"))
     return FittedCandidate(name, model, time.perf_counter() - started)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import sklearn
 
 from infra.errors import InsufficientData, TrainingFailed
@@ -16,10 +15,11 @@ from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers, Codes
 from tasks.metrics.own import load_own
 from tasks.metrics.registry import Metric, find_metric, find_positive
-from tasks.models.inputs import Inputs, Rows
+from tasks.models.inputs import Inputs, Rows, Table
 from tasks.models.model import Array, Load, class_labels
 from tasks.models.partition import Positions, cross_validate, hold_out
 from tasks.models.recipes import fit_rows, stated_threads
+from tasks.models.stored import Stored
 from tasks.training.fold_scores import compare_with_chosen, corrected_standard_error
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ HOLDOUT_DRAWS = 200
 """Bootstrap draws for the standard error on a single holdout."""
 
 
-def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress) -> list[CandidateScore]:
+def select_candidate(spec: ProjectSpec, frame: Table, load: Load, progress: Progress) -> list[CandidateScore]:
     """Return each candidate's score in the order of the file; exactly one is chosen.
 
     All are fitted and judged on the same folds, made of the training rows alone and parted as the project parts
@@ -63,7 +63,7 @@ def select_candidate(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progres
     return compare_with_chosen(chosen, comparison.folds, sign=metric.sign)
 
 
-def open_comparison(spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress) -> "Comparison":
+def open_comparison(spec: ProjectSpec, frame: Table, load: Load, progress: Progress) -> "Comparison":
     """Return what candidates, and trials of their parameters, are judged by. Parameters and errors as above."""
     rows = Rows.read(frame, spec)
     if spec.is_regression:
@@ -105,7 +105,7 @@ class _Ruler:
     classes: Array
     positive: int
 
-    def ask(self, name: str, model: "SklearnModel | KerasModel", inputs: Inputs) -> Answers:
+    def ask(self, name: str, model: "SklearnModel | KerasModel", inputs: Inputs | Stored) -> Answers:
         """Return the model's answers: labels alone where the metric needs no more."""
         if len(self.classes) == 0:
             return Answers("candidate", name, model.predict_inputs(inputs))
