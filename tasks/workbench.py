@@ -38,7 +38,11 @@ class Workbench(NamedTuple):
 
     def read_frame(self, ref: ArtifactRef) -> pd.DataFrame:
         """Return the rows of a Parquet blob, its bytes verified."""
-        return read_parquet(self.store.fetch(ref, self.scratch / f"{ref.digest}.parquet"))
+        return read_parquet(self.fetch(ref))
+
+    def fetch(self, ref: ArtifactRef) -> Path:
+        """Return the Parquet file of a blob in the scratch folder, its bytes verified."""
+        return self.store.fetch(ref, self.scratch / f"{ref.digest}.parquet")
 
     def save_frame(self, frame: pd.DataFrame) -> ArtifactRef:
         """Store the rows as Parquet."""

@@ -170,6 +170,13 @@ class Compute(Contract):
     fallback: Literal["none", "cpu"] = Field(
         "none", description="cpu: train on the CPU where no GPU is to be had, and record it."
     )
+    memory_mb: Positive | None = Field(
+        None,
+        description="Most memory in MB (10^6 bytes) that the training rows may take. Rows that would take more are kept in a "
+        "file in the temporary folder (TMPDIR: a disk with space for them), from which networks read batch by batch; the "
+        "fitted model is the same, bit by bit. Left out: half of what the process may use, its container's limit included. "
+        "Give it where several trainings share a machine. Other estimators need all rows in memory, whatever stands here.",
+    )
 
 
 class Schedule(Contract):

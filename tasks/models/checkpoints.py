@@ -16,6 +16,7 @@ import numpy as np
 
 from tasks.models.feed import Place
 from tasks.models.model import Array
+from tasks.models.stored import Stored
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def load_checkpoint(shelf: CheckpointShelf, key: str) -> Checkpoint | None:
         return None
 
 
-def name_training(made_of: Mapping[str, object], arrays: Iterable[Array | None]) -> str:
+def name_training(made_of: Mapping[str, object], arrays: Iterable[Array | Stored | None]) -> str:
     """Return the SHA-256 over all that enters a training: two of one name become the same network, step by step.
 
     Parameters

@@ -18,6 +18,7 @@ from tasks.models.model import Array, OnEpoch
 from tasks.models.networks.rates import step_down
 from tasks.models.pacing import EpochTime, Meter, compile_step, make_watch, summarise
 from tasks.models.resuming import Heard, Keeper, Memory, Slot, make_recorder
+from tasks.models.stored import Stored
 
 Unfreeze = Callable[[int], None]
 """Told how many epochs were trained before."""
@@ -35,9 +36,9 @@ class Course(NamedTuple):
 
 def train_network(
     network: Any,
-    rows: tuple[Array, Array],
+    rows: tuple[Array | Stored, Array],
     weights: Array | None,
-    watched: tuple[Array, Array] | None,
+    watched: tuple[Array | Stored, Array] | None,
     spec: Network,
     *,
     seed: int,
@@ -52,7 +53,7 @@ def train_network(
     Parameters
     ----------
     rows
-        Inputs and target; inputs may be a file mapped into memory (np.memmap), which is read batch by batch.
+        Inputs and target; inputs in a file are read batch by batch.
     weights
         How much each row counts; None: all alike.
     watched
@@ -161,7 +162,7 @@ class _Training:
         self.times += watch.times
 
 
-def _name(network: Any, spec: Network, made_of: dict[str, Any], arrays: list[Array | None]) -> str:
+def _name(network: Any, spec: Network, made_of: dict[str, Any], arrays: list[Array | Stored | None]) -> str:
     """Return the key of the training, by all that enters it."""
     made_of |= {"network": spec.model_dump(mode="json", exclude={"checkpoint_steps"}), "config": network.to_json()}
     return name_training(made_of, [*arrays, *read_variables(network.variables)])

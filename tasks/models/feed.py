@@ -9,6 +9,7 @@ import numpy as np
 
 from tasks.models.model import Array
 from tasks.models.partition import Positions
+from tasks.models.stored import Stored
 
 AHEAD = 4
 """Batches that are made ready while the network computes; more would only fill memory."""
@@ -24,7 +25,7 @@ class Place(NamedTuple):
 class Feed:
     """Rows handed to a network in batches of positions, shuffled anew in each epoch.
 
-    Arrays in memory are gathered by TensorFlow. One that lies in a file (np.memmap) is read batch by batch and never held
+    Arrays in memory are gathered by TensorFlow. What lies in a file (Stored, np.memmap) is read batch by batch and never held
     as a whole. Both give the same batches.
 
     Parameters
@@ -39,7 +40,7 @@ class Feed:
         The order of an epoch follows from it and the epoch's number.
     """
 
-    def __init__(self, tensorflow: Any, arrays: Sequence[Array], *, batch_size: int, seed: int) -> None:
+    def __init__(self, tensorflow: Any, arrays: Sequence[Array | Stored], *, batch_size: int, seed: int) -> None:
         self._tensorflow, self._size, self._seed = tensorflow, batch_size, seed
         self.rows = len(arrays[0])
         # Here and not on a GPU: what a step needs of them goes there, not all of them.
@@ -100,10 +101,10 @@ def lies_in_a_file(array: Array) -> bool:
     return False
 
 
-def _reader(tensorflow: Any, array: Array) -> Callable[[Any], Any]:
+def _reader(tensorflow: Any, array: Array | Stored) -> Callable[[Any], Any]:
     """Return what makes a batch of positions the rows at them; numbers with a fraction as float32."""
     kind = np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype
-    if not lies_in_a_file(array):
+    if not (isinstance(array, Stored) or lies_in_a_file(array)):
         held = tensorflow.convert_to_tensor(np.asarray(array, dtype=kind))
         return lambda positions: tensorflow.gather(held, positions)
 

@@ -1,6 +1,8 @@
 """From a frame to what estimators take: columns by name, one dtype a type. Learns nothing from the rows."""
 
+from collections.abc import Sized
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from tasks.images import decode_images, find_readable
 from tasks.models.model import Array, Floats
 from tasks.models.own_steps import OwnStep, answer_rowwise
 from tasks.models.partition import read_order
+from tasks.models.stored import Stored, hold
 from tasks.models.weights import read_ages, weigh
 
 Inputs = Array | pd.DataFrame
@@ -160,7 +163,7 @@ class InputColumns:
             return inputs.reset_index(drop=True)
         return pd.DataFrame(inputs, columns=list(self.numbers))
 
-    def require_rows(self, inputs: Inputs) -> None:
+    def require_rows(self, inputs: Sized) -> None:
         """Refuse an empty batch: estimators differ in what they make of it."""
         if len(inputs) == 0:
             raise ContractBroken("Expected at least one row to predict, received none.")
@@ -254,28 +257,77 @@ def read_target(frame: pd.DataFrame, spec: ProjectSpec) -> Array:
 
 
 @dataclass(frozen=True)
+class Undecoded:
+    """The pictures of a frame, decoded as they are looked at."""
+
+    columns: InputColumns
+    frame: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __getitem__(self, part: slice) -> Inputs:
+        return self.columns.read(self.frame.iloc[part])
+
+
+def take_inputs(inputs: Inputs | Stored, positions: Array) -> Inputs | Stored:
+    """Return the inputs at these positions, in this order; from a file, they stay there."""
+    if isinstance(inputs, Stored):
+        return inputs.take(positions)
+    return inputs.iloc[positions] if isinstance(inputs, pd.DataFrame) else inputs[positions]
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """Rows whose features lie in a file, because they would take too much memory; the columns that part, weigh and teach do not."""
+
+    lean: pd.DataFrame
+    """The columns that are no inputs, among them target, split column and time."""
+    inputs: Stored
+    source: Path
+    """The Parquet file of all columns."""
+
+    def __len__(self) -> int:
+        return len(self.lean)
+
+
+Table = pd.DataFrame | StoredTable
+"""Rows with all their columns."""
+
+
+def lean_columns(table: Table) -> pd.DataFrame:
+    """Return the table's rows with at least target, split column and time."""
+    return table.lean if isinstance(table, StoredTable) else table
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows ready to fit or judge on: inputs, their classes or values, what they may be parted by, and how old they are."""
 
-    inputs: Inputs
+    inputs: Inputs | Stored
     target: Array
     by: Array | None
     ages: Floats | None = None
     """In half-lives; None: all rows count alike."""
 
     @classmethod
-    def read(cls, frame: pd.DataFrame, spec: ProjectSpec) -> "Rows":
-        """Return the rows of a frame that holds features, target and, where they are asked for, split column and time."""
+    def read(cls, table: Table, spec: ProjectSpec) -> "Rows":
+        """Return the rows of a table that holds features, target and, where they are asked for, split column and time."""
+        lean = lean_columns(table)
         column = spec.split.column if spec.split.method != "random" else None
-        by = read_order(frame[column]) if column in frame.columns else None
-        return cls(InputColumns.of(spec).read(frame), read_target(frame, spec), by, read_ages(frame, spec))
+        by = read_order(lean[column]) if column in lean.columns else None
+        inputs = table.inputs if isinstance(table, StoredTable) else InputColumns.of(spec).read(table)
+        return cls(inputs, read_target(lean, spec), by, read_ages(lean, spec))
 
     def take(self, positions: Array) -> "Rows":
-        """Return the rows at these positions, in this order."""
-        table = self.inputs
-        inputs = table.iloc[positions] if isinstance(table, pd.DataFrame) else table[positions]
+        """Return the rows at these positions, in this order; inputs in a file stay there."""
         by, ages = (None if values is None else values[positions] for values in (self.by, self.ages))
-        return Rows(inputs, self.target[positions], by, ages)
+        return Rows(take_inputs(self.inputs, positions), self.target[positions], by, ages)
+
+    @property
+    def held(self) -> "Rows":
+        """The rows with their inputs in memory."""
+        return replace(self, inputs=hold(self.inputs)) if isinstance(self.inputs, Stored) else self
 
     @property
     def weights(self) -> Floats | None:

@@ -22,7 +22,7 @@ from tasks.models.balancing import balance_rows, weigh_rows
 from tasks.models.checkpoints import CheckpointShelf, Keeping
 from tasks.models.deciding import choose_classes
 from tasks.models.epochs import train_network
-from tasks.models.inputs import InputColumns, Inputs, Rows
+from tasks.models.inputs import InputColumns, Rows, Undecoded, take_inputs
 from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
 from tasks.models.networks.borrowing import build_borrowing, unfreeze
@@ -30,8 +30,10 @@ from tasks.models.networks.compiling import compile_network
 from tasks.models.networks.shape import NetworkShape
 from tasks.models.networks.weighing import weigh_classes
 from tasks.models.partition import has_classes, hold_out
+from tasks.models.prepared import Readable, apply, apply_by_blocks, learn
 from tasks.models.preprocessing import find_nominal, preprocessing_steps
 from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
+from tasks.models.stored import hold
 from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
 from tasks.models.text import list_words
 
@@ -61,13 +63,16 @@ class KerasModel:
 
     def predict(self, frame: pd.DataFrame) -> Array:
         """Return the class that is answered to each row, or a regression's value, shape (n,)."""
-        return self.predict_inputs(self.columns.read(frame))
+        return self.predict_inputs(self._read(frame))
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:
         """Return the probability of each class, shape (n, k)."""
-        return self.proba_inputs(self.columns.read(frame))
+        return self.proba_inputs(self._read(frame))
 
-    def predict_inputs(self, inputs: Inputs) -> Array:
+    def _read(self, frame: pd.DataFrame) -> Readable:
+        return Undecoded(self.columns, frame) if self.columns.images else self.columns.read(frame)
+
+    def predict_inputs(self, inputs: Readable) -> Array:
         """Return the class, or the value, for inputs that `InputColumns.read` made."""
         if not self.classes:
             return self._answer(inputs)[:, 0]
@@ -75,23 +80,20 @@ class KerasModel:
         classes: Array = np.array(self.classes, dtype=object if text else None)
         return np.asarray(classes[choose_classes(self.proba_inputs(inputs), self.threshold, self.positive)])
 
-    def proba_inputs(self, inputs: Inputs) -> Floats:
+    def proba_inputs(self, inputs: Readable) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
         output = self._answer(inputs)
         if output.shape[1] == 1:
             return np.hstack([1 - output, output])
         return np.asarray(output / output.sum(axis=1, keepdims=True))
 
-    def _answer(self, inputs: Inputs) -> Floats:
+    def _answer(self, inputs: Readable) -> Floats:
         """Return the network's outputs, shape (n, k)."""
         self.columns.require_rows(inputs)
-        self.columns.require_numbers(inputs)
-        derived = self.columns.derive(inputs)
-        matrix = as_matrix(derived if self.prepare is None else self.prepare.transform(derived))
         # Called directly and not by `predict`: that compiles a graph first and costs 50 ms for a single row.
         parts = [
-            np.asarray(self.network(matrix[at : at + PREDICT_ROWS], training=False), dtype=np.float64)
-            for at in range(0, len(matrix), PREDICT_ROWS)
+            np.asarray(self.network(matrix, training=False), dtype=np.float64)
+            for matrix in apply_by_blocks(self.prepare, self.columns, inputs, PREDICT_ROWS)
         ]
         return np.concatenate(parts)
 
@@ -147,15 +149,16 @@ class KerasRecipe:
         classes, numbers = _number_classes(rows.target)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
-        shown, weights = self.columns.derive(fitted.inputs, guarded=True), weigh_rows(fitted, balance)
+        weights = weigh_rows(fitted, balance)
         with _saying(self._where):
             weights = weigh_classes(fitted.target, weights, self._network.loss, classes)
-        inputs = as_matrix(shown if prepare is None else prepare.fit_transform(shown, fitted.target))
+        inputs: Any = learn(
+            prepare, self.columns, fitted, across=self._looks_across, seed=self.spec.seed, where=self._where
+        )
         inputs, target, weights = self._resample(Prepared(inputs, fitted.target, weights), prepare)
-        watched = None
+        watched: Any = None
         if held is not None:
-            seen = self.columns.derive(rows.take(held).inputs)
-            watched = (as_matrix(seen if prepare is None else prepare.transform(seen)), numbers[held])
+            watched = (apply(prepare, self.columns, take_inputs(rows.inputs, held)), numbers[held])
         with holding(device):
             shape = NetworkShape(
                 prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
@@ -200,6 +203,7 @@ class KerasRecipe:
         if balance.resample not in BY_NEIGHBOURS:
             return rows
         require_mixable(self.columns.widened, balance, self._where)
+        rows = rows._replace(matrix=hold(rows.matrix))  # neighbours are looked for among all
         nominal = find_nominal([] if prepare is None else prepare.steps, self.columns)
         return resample_prepared(rows, nominal, balance, self.spec.seed, self._where)
 
@@ -217,6 +221,11 @@ class KerasRecipe:
     @property
     def _vocabulary(self) -> int:
         return self.spec.preparation_of(self.name).text.vocabulary
+
+    @property
+    def _looks_across(self) -> bool:
+        encodes = self.spec.preparation_of(self.name).category.encode
+        return bool(self.columns.widened.categories) and encodes == "target"
 
     def _preparation(self) -> Any:
         if self.columns.images:
@@ -335,9 +344,3 @@ def network_config(network: Any) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
     config.pop("compile_config", None)
     return config
-
-
-def as_matrix(prepared: Any) -> Array:
-    """Return what a network takes: dense, int32 for word numbers, uint8 for pixels and float32 for all else."""
-    dense = prepared.toarray() if hasattr(prepared, "toarray") else np.asarray(prepared)
-    return dense if dense.dtype in (np.int32, np.uint8) else dense.astype(np.float32)

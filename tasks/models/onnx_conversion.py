@@ -21,6 +21,7 @@ from tasks.models.deciding import Decided
 from tasks.models.inputs import InputColumns, Inputs
 from tasks.models.model import Array, Floats
 from tasks.models.onnx_boosting import register
+from tasks.models.prepared import as_matrix
 from tasks.models.tensorflow_runtime import start_keras
 
 MISSING = "(missing)"
@@ -162,8 +163,6 @@ def _answers_of(pipeline: Pipeline) -> Callable[[Inputs], Floats]:
 
 
 def _convert_network(model: Any) -> OnnxForm:
-    from tasks.models.keras_models import as_matrix  # noqa: PLC0415  brings what trains networks
-
     def matrix(inputs: Inputs) -> Array:
         derived = model.columns.derive(inputs)
         return as_matrix(derived if model.prepare is None else model.prepare.transform(derived))

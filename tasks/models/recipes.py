@@ -4,13 +4,12 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from infra.errors import SpecError
 from tasks.contracts.project import ProjectSpec
 from tasks.models.checkpoints import CheckpointShelf
-from tasks.models.inputs import InputColumns, Rows
+from tasks.models.inputs import InputColumns, Rows, Table
 from tasks.models.model import FittedModel, Load, OnEpoch
 from tasks.models.own_steps import find_steps
 from tasks.models.sklearn_models import SklearnModel, SklearnRecipe
@@ -27,7 +26,7 @@ WORDS_A_TEXT = 200
 def fit_candidate(
     name: str,
     spec: ProjectSpec,
-    frame: pd.DataFrame,
+    frame: Table,
     *,
     load: Load,
     on_epoch: OnEpoch | None = None,
@@ -104,4 +103,4 @@ def fit_rows(
         if spec.decision.threshold == "even":
             return model
         return decide_network(recipe, model, rows, watching=network.validation_share, refitted=network.refit)
-    return SklearnRecipe(name, spec, columns).fit(rows)
+    return SklearnRecipe(name, spec, columns).fit(rows.held)

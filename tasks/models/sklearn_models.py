@@ -28,6 +28,7 @@ from tasks.models.partition import Positions, cross_validate
 from tasks.models.preprocessing import find_nominal, preprocessing_steps
 from tasks.models.refusals import explaining_refusals
 from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
+from tasks.models.stored import Stored, hold
 
 FORESTS = ("sklearn.ensemble._forest",)
 """Estimators that gain from `n_jobs`; the rest (KNN) lose more to starting workers than they win."""
@@ -58,15 +59,15 @@ class SklearnModel:
         """Return the probability of each class, shape (n, k)."""
         return self.proba_inputs(self._checked(self.columns.read(frame)))
 
-    def predict_inputs(self, inputs: Inputs) -> Array:
+    def predict_inputs(self, inputs: Inputs | Stored) -> Array:
         """Return the class, or the value, for inputs that `InputColumns.read` made."""
-        answers = np.asarray(self.pipeline.predict(self.columns.derive(inputs)))
+        answers = np.asarray(self.pipeline.predict(self.columns.derive(hold(inputs))))
         # Only a regression answers with floats; some with a column of them, some with short ones.
         return answers.astype(np.float64).reshape(len(inputs)) if answers.dtype.kind == "f" else answers
 
-    def proba_inputs(self, inputs: Inputs) -> Floats:
+    def proba_inputs(self, inputs: Inputs | Stored) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
-        return np.asarray(self.pipeline.predict_proba(self.columns.derive(inputs)), dtype=np.float64)
+        return np.asarray(self.pipeline.predict_proba(self.columns.derive(hold(inputs))), dtype=np.float64)
 
     def _checked(self, inputs: Inputs) -> Inputs:
         self.columns.require_rows(inputs)
@@ -92,7 +93,7 @@ class SklearnRecipe:
     def _fit_pipeline(self, rows: Rows) -> Any:
         pipeline = self.unfitted()
         seen = balance_rows(rows, self._candidate.balance, self.spec.seed)
-        inputs = self.columns.derive(seen.inputs, guarded=True)
+        inputs = self.columns.derive(hold(seen.inputs), guarded=True)
         try:
             self._fit_steps(pipeline, inputs, seen.target, weigh_rows(seen, self._candidate.balance))
         except InvalidParameterError as error:

@@ -18,7 +18,7 @@ from infra.worker import describe_worker
 from tasks.contracts.models import CandidateScore, Hardware
 from tasks.contracts.project import ProjectSpec
 from tasks.models.checkpoints import CheckpointShelf
-from tasks.models.inputs import read_target
+from tasks.models.inputs import Table, lean_columns, read_target
 from tasks.models.model import FittedModel, Load
 from tasks.models.recipes import fit_candidate, threads_for
 from tasks.models.tensorflow_runtime import GpuUse, allow_cpu, gpu_use, threads_in_use
@@ -63,7 +63,7 @@ class FitResult:
 
 
 def fit_project(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress, desk: TrialDesk | None = None
+    spec: ProjectSpec, frame: Table, load: Load, on_progress: Progress, desk: TrialDesk | None = None
 ) -> FitResult:
     """Return the chosen candidate fitted on all training rows, with those of `selection.also_test` beside it.
 
@@ -99,8 +99,8 @@ def fit_project(
         chosen=chosen,
         beside=tuple(beside),
         selection=tuple(selection),
-        class_prior=class_shares(frame, spec),
-        centre=find_centre(frame, spec),
+        class_prior=class_shares(lean_columns(frame), spec),
+        centre=find_centre(lean_columns(frame), spec),
         hardware=describe_hardware(spec, chosen.model, len(frame), gpu.name),
         libraries=library_versions(
             networks=any(one.model.backend == "keras" for one in fitted), tuned=bool(tuned.candidates)
@@ -121,7 +121,7 @@ def _gpu_use_since(started_s: float) -> GpuUse:
 
 
 def _select_and_fit(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, on_progress: Progress, shelf: CheckpointShelf | None
+    spec: ProjectSpec, frame: Table, load: Load, on_progress: Progress, shelf: CheckpointShelf | None
 ) -> tuple[list[CandidateScore], list[FittedCandidate]]:
     """Return the scores, and the fitted candidates with the chosen one first."""
     selection = select_candidate(spec, frame, load, on_progress, shelf)
@@ -204,7 +204,7 @@ def _fit(
     name: str,
     *,
     spec: ProjectSpec,
-    frame: pd.DataFrame,
+    frame: Table,
     load: Load,
     on_progress: Progress,
     shelf: CheckpointShelf | None,

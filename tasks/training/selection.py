@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import sklearn
 
 from infra.errors import InsufficientData, TrainingFailed
@@ -17,11 +16,12 @@ from tasks.metrics.answers import Answers, Codes
 from tasks.metrics.own import load_own
 from tasks.metrics.registry import Metric, find_metric, find_positive
 from tasks.models.checkpoints import CheckpointShelf
-from tasks.models.inputs import Inputs, Rows
+from tasks.models.inputs import Inputs, Rows, Table
 from tasks.models.model import Array, Load, class_labels
 from tasks.models.partition import Positions, cross_validate, hold_out
 from tasks.models.recipes import fit_rows, stated_threads
 from tasks.models.refusals import explaining_refusals
+from tasks.models.stored import Stored
 from tasks.training.fold_scores import compare_with_chosen, corrected_standard_error
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ HOLDOUT_DRAWS = 200
 
 
 def select_candidate(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress, shelf: CheckpointShelf | None = None
+    spec: ProjectSpec, frame: Table, load: Load, progress: Progress, shelf: CheckpointShelf | None = None
 ) -> list[CandidateScore]:
     """Return each candidate's score in the order of the file; exactly one is chosen.
 
@@ -70,7 +70,7 @@ def select_candidate(
 
 
 def open_comparison(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress, shelf: CheckpointShelf | None = None
+    spec: ProjectSpec, frame: Table, load: Load, progress: Progress, shelf: CheckpointShelf | None = None
 ) -> "Comparison":
     """Return what candidates, and trials of their parameters, are judged by. Parameters and errors as above."""
     rows = Rows.read(frame, spec)
@@ -126,7 +126,7 @@ class _Ruler:
     classes: Array
     positive: int
 
-    def ask(self, name: str, model: "SklearnModel | KerasModel", inputs: Inputs) -> Answers:
+    def ask(self, name: str, model: "SklearnModel | KerasModel", inputs: Inputs | Stored) -> Answers:
         """Return the model's answers: labels alone where the metric needs no more."""
         if len(self.classes) == 0:
             return Answers("candidate", name, model.predict_inputs(inputs))

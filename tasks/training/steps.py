@@ -34,11 +34,12 @@ EVENTS = "application/vnd.tensorboard.events"
 def train(run: RunContext, parts: SplitRef) -> FitReport:
     """Return the chosen candidate and those tested beside it, fitted on the training rows alone."""
     from tasks.training.fitting import fit_project
+    from tasks.training.rows import open_table
 
     with opened(run) as bench:
         desk = _open_desk(bench, parts)
-        rows, load = bench.read_frame(parts.train), bench.plugin_loader()
-        result = fit_project(bench.spec, rows, load, tell_progress, desk)
+        table = open_table(bench.fetch(parts.train), bench.spec, bench.scratch)
+        result = fit_project(bench.spec, table, bench.plugin_loader(), tell_progress, desk)
         chosen = _store(bench, result.chosen)
         report = FitReport(
             chosen=chosen,
@@ -120,11 +121,13 @@ def _tuner(bench: Workbench, load: "Load") -> "Tune":
 
 def assist(run: RunContext, parts: SplitRef) -> None:
     """Work on the trials of this training until all have ended, for a run that trains at the same time elsewhere."""
+    from tasks.training.rows import open_table
     from tasks.training.tuning import TrialDesk, tune_candidates
 
     with opened(run) as bench:
         desk = TrialDesk(bench.registry, _name_code(bench), shelf=_open_shelf(bench))
-        tune_candidates(bench.spec, bench.read_frame(parts.train), bench.plugin_loader(), tell_progress, desk)
+        table = open_table(bench.fetch(parts.train), bench.spec, bench.scratch)
+        tune_candidates(bench.spec, table, bench.plugin_loader(), tell_progress, desk)
 
 
 def tell_progress(what: str, done: int, of: int, metrics: Mapping[str, float]) -> None:

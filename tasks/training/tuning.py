@@ -6,18 +6,17 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-import pandas as pd
-
 from infra.actor import actor_name
 from infra.errors import TrainingFailed, UsageError
-from infra.frames import digest_frame
 from infra.registry.registry import Registry
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.tuning import SearchReport, TrialRecord, TunedCandidate
 from tasks.models.checkpoints import CheckpointShelf
+from tasks.models.inputs import Table
 from tasks.models.model import Load
 from tasks.models.searched import give_tuned, require_known_parameters
 from tasks.training.reasons import explain_study, weigh_parameters
+from tasks.training.rows import digest_table
 from tasks.training.selection import Comparison, Progress, open_comparison
 from tasks.training.studies import Study, judge_trials, name_study
 from tasks.training.trials import work_on
@@ -48,9 +47,7 @@ class Tuned:
     studies: tuple[SearchReport, ...] = ()
 
 
-def tune_candidates(
-    spec: ProjectSpec, frame: pd.DataFrame, load: Load, progress: Progress, desk: TrialDesk | None
-) -> Tuned:
+def tune_candidates(spec: ProjectSpec, frame: Table, load: Load, progress: Progress, desk: TrialDesk | None) -> Tuned:
     """Return the project with the best values in each candidate that has a `search`; as it is where none has.
 
     Parameters
@@ -75,7 +72,7 @@ def tune_candidates(
     for name in searched:
         require_known_parameters(spec, name)
     comparison = open_comparison(judge_trials(spec), frame, load, lambda *_: None, desk.shelf)
-    rows, metric = digest_frame(frame), comparison.ruler.metric
+    rows, metric = digest_table(frame), comparison.ruler.metric
     studies = [Study.of(spec, name, name_study(spec, name, rows, desk.made_by), metric) for name in searched]
     found = [_tune(study, comparison, progress, desk) for study in studies]
     tuned = tuple(candidate for candidate, _ in found)

@@ -76,14 +76,15 @@ def local_workers(request: Request, count: int) -> Iterator[list[LocalWorker]]:
 
 def work(request: Request) -> None:
     """Work on the study until it is finished."""
-    from tasks.training.selection import open_comparison  # noqa: PLC0415  the request is read first
+    from tasks.training.rows import open_table  # noqa: PLC0415  the request is read first
+    from tasks.training.selection import open_comparison  # noqa: PLC0415
     from tasks.training.studies import Study, judge_trials  # noqa: PLC0415
     from tasks.training.trials import work_on  # noqa: PLC0415
     from tasks.workbench import opened  # noqa: PLC0415
 
     with opened(request.run) as bench:
-        frame = bench.read_frame(request.rows)
-        comparison = open_comparison(judge_trials(bench.spec), frame, bench.plugin_loader(), lambda *_: None)
+        table = open_table(bench.fetch(request.rows), bench.spec, bench.scratch)
+        comparison = open_comparison(judge_trials(bench.spec), table, bench.plugin_loader(), lambda *_: None)
         study = Study.of(bench.spec, request.candidate, request.study, comparison.ruler.metric)
         work_on(study, bench.registry, comparison, lambda _: None)
 
