@@ -1,10 +1,9 @@
-"""What all pictures of an evaluation are drawn with: colours, lines, a figure without a window, PNG bytes.
+"""What all pictures of an evaluation are drawn with: colours, lines, a figure without a window.
 
 Colours are those of Okabe & Ito (2008), told apart with any colour vision. Figures are drawn on Agg canvases without
 pyplot: no global state, no window system.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,17 +23,6 @@ def make_figure(
     FigureCanvasAgg(figure)
     ratios = {"height_ratios": heights} if heights else None
     return figure, figure.subplots(rows, 1, gridspec_kw=ratios, sharex=share_x)
-
-
-def as_png(figure: Any) -> bytes:
-    """Return the figure as PNG bytes; the same numbers give the same bytes."""
-    # Laid out and drawn once: `savefig` would do both twice.
-    figure.get_layout_engine().execute(figure)
-    figure.set_layout_engine("none")
-    buffer = io.BytesIO()
-    # No date and no version in the file.
-    figure.canvas.print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def line_style(index: int) -> dict[str, Any]:

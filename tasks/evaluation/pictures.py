@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from infra.figures import tell
+from infra.png import as_png
 from tasks.contracts.evaluation import MetricValue
 from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
 from tasks.evaluation.answers import AnswerTable
-from tasks.evaluation.canvas import BLUE, CYCLE, GREY, RED, as_png, line_style, make_figure
+from tasks.evaluation.canvas import BLUE, CYCLE, GREY, RED, line_style, make_figure
 from tasks.evaluation.evaluate import Confusion, EvaluationNumbers
 from tasks.evaluation.residuals import draw_predicted, draw_residual_distribution, draw_residuals
 from tasks.metrics.answers import Answers, Floats, Label, Mask

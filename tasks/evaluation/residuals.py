@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.evaluation.canvas import BLUE, GREY, ORANGE, RED, as_png, make_figure
+from infra.png import as_png
+from tasks.evaluation.canvas import BLUE, GREY, ORANGE, RED, make_figure
 from tasks.metrics.answers import Floats
 
 MOST_POINTS = 2_000

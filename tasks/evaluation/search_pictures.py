@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from infra.png import as_png
 from tasks.contracts.tuning import SearchReport, Space, TrialRecord, TunedCandidate
-from tasks.evaluation.canvas import BLUE, GREY, ORANGE, RED, as_png, make_figure
+from tasks.evaluation.canvas import BLUE, GREY, ORANGE, RED, make_figure
 from tasks.metrics.answers import Floats
 
 SHADES = LinearSegmentedColormap.from_list("trials", ["#d9d9d9", "#56B4E9", BLUE])

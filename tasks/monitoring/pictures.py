@@ -3,7 +3,6 @@
 Colours are those of Okabe & Ito (2008), told apart with any colour vision.
 """
 
-import io
 import re
 import textwrap
 import warnings
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from infra.png import as_png
 from tasks.contracts.monitoring import Change, DriftReport
 from tasks.monitoring.counting import Floats
 from tasks.monitoring.drift import Held
@@ -237,9 +237,6 @@ def _cut(text: str, longest: int = LONGEST_LABEL) -> str:
 
 
 def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a value in a script that the font lacks
-        # No date and no version in the file: the same counts give the same bytes.
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+        return as_png(figure)

@@ -3,11 +3,10 @@
 Colours are those of Okabe & Ito (2008), told apart with any colour vision; each line has a mark of its own.
 """
 
-import io
-
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from infra.png import as_png
 from tasks.contracts.replay import Replay
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
@@ -23,7 +22,7 @@ def draw_timeline(replay: Replay) -> bytes:
     """Return the picture as PNG bytes."""
     seen = replay.windows
     places = list(range(len(seen)))
-    figure = Figure(figsize=(max(7.0, 0.8 * len(seen) + 2.5), 4.8), layout="constrained")
+    figure = Figure(figsize=(max(7.0, 0.8 * len(seen) + 2.5), 4.8), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for name, label, colour, mark, style in LINES:
@@ -54,6 +53,4 @@ def draw_timeline(replay: Replay) -> bytes:
     )
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    return buffer.getvalue()
+    return as_png(figure)

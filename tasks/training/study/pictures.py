@@ -4,7 +4,6 @@ Colours are those of Okabe & Ito (2008), told apart with any colour vision; trai
 and filled. Figures are drawn on Agg canvases without pyplot: no global state, no window system.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from infra.png import as_png
 from tasks.contracts.study_report import CandidateStudy, CurvePoint, Diagnosis, LearningCurve, ValidationCurve
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
@@ -61,7 +61,7 @@ def draw_learning_curves(report: CandidateStudy) -> bytes:
         axes.set_ylabel(f"{report.metric} ({report.direction} is better)")
     _legend(figure, panels.flat[0])
     figure.suptitle(f"{report.project}: learning curves, {report.folds} folds")
-    return _png(figure)
+    return as_png(figure)
 
 
 def draw_validation_curve(report: CandidateStudy, curve: ValidationCurve) -> bytes:
@@ -80,7 +80,7 @@ def draw_validation_curve(report: CandidateStudy, curve: ValidationCurve) -> byt
         title=f"{curve.candidate}: validation curve, {report.folds} folds",
     )
     _legend(figure, axes)
-    return _png(figure)
+    return as_png(figure)
 
 
 def draw_differences(report: CandidateStudy) -> bytes:
@@ -102,7 +102,7 @@ def draw_differences(report: CandidateStudy) -> bytes:
     )
     axes.grid(axis="x", alpha=0.3)
     _legend(figure, axes)
-    return _png(figure)
+    return as_png(figure)
 
 
 def _draw_difference(axes: Any, place: int, diagnosis: Diagnosis) -> None:
@@ -159,10 +159,3 @@ def _figure(width: float, height: float) -> Any:
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    # No date and no version in the file: the same numbers give the same bytes.
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()

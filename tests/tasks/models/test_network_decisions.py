@@ -14,11 +14,12 @@ from tests.tasks.models.test_deciding import rare_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("networks")]
 
+QUICK = {"build": "networks:dense", "epochs": 5, "batch_size": 64}
 COSTS = {"threshold": "tuned", "costs": {"false_positive": 1, "false_negative": 20}}
 
 
 def fit(rows, network=None, **changes):
-    candidate = {"network": {"build": "networks:dense", "epochs": 15, **(network or {})}}
+    candidate = {"network": {**QUICK, **(network or {})}, "params": {"learning_rate": 0.1}}
     return fit_candidate("one", numbers_spec({"one": candidate}, **changes), rows, load=load)
 
 

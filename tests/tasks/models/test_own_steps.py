@@ -178,11 +178,11 @@ def test_pictures_are_no_columns():
 @pytest.mark.slow
 @pytest.mark.xdist_group("networks")
 def test_a_network_has_added_columns_and_made_rows_as_well(tmp_path):
-    network = {"build": "networks:dense", "epochs": 30, "validation_share": 0.2}
+    network = {"build": "networks:dense", "epochs": 6, "validation_share": 0.2}
     rare = crossed(600).assign(y=lambda rows: (rows["a"] * rows["b"] > 0.8).astype("int64"))
     found = {}
     for how in ("none", "smote"):
-        candidate = {"network": network, "balance": {"resample": how}}
+        candidate = {"network": network, "params": {"learning_rate": 0.1}, "balance": {"resample": how}}
         spec = numbers_spec({"one": candidate}, prepare=numbers("product").prepare)
         model = fit_candidate("one", spec, rare, load=load)
         assert model.network.input_shape == (None, 3)
