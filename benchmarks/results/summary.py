@@ -70,8 +70,8 @@ class Summary:
 
     @property
     def was_disturbed(self) -> bool:
-        """Whether others worked on the machine in any of the fits: the load was over what it has of processors."""
-        return any(row.machine.load > row.machine.cpu_count for row in self.rows)
+        """Whether others worked on the machine in any of the fits: the load was over its processors, and one for the fit's own helpers."""
+        return any(row.machine.load > row.machine.cpu_count + 1 for row in self.rows)
 
     def hold_against(self, published: Published) -> Said:
         """Return what the figure says of the published one: above it, below it, or within the wider of the two intervals.
