@@ -213,7 +213,11 @@ class Network(Contract):
         None, description="Instead of `build`: a network by its name and parameters."
     )
     epochs: Positive = Field(10, description="How often training sees all its rows.")
-    batch_size: Positive = Field(32, description="Rows a step of training.")
+    batch_size: Positive = Field(
+        32,
+        description="Rows a step of training, all devices together. Where memory runs out the training begins anew with half of "
+        "them, down to 8, and the version says so; the learning rate stays as it is.",
+    )
     validation_share: BelowOne = Field(
         0.0, description="Share of the training rows that only watches: their metrics per epoch are kept."
     )

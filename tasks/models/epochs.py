@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from infra.errors import SpecError, TrainingFailed
+from infra.errors import MemoryRanOut, SpecError, TrainingFailed
 from infra.suggestion import suggest
 from tasks.contracts.networks import Network
 from tasks.contracts.optimisation import PlateauRate
@@ -54,7 +54,9 @@ def train_network(
     SpecError
         Training shall end by a metric that the network does not tell.
     TrainingFailed
-        A loss or metric became NaN or infinite, or memory ran out.
+        A loss or metric became NaN or infinite.
+    MemoryRanOut
+        A batch does not fit.
     """
     import keras  # noqa: PLC0415  only once TensorFlow was started
     import tensorflow  # noqa: PLC0415
@@ -115,7 +117,7 @@ def _telling_memory(tensorflow: Any, batch_size: int, where: str) -> Iterator[No
     try:
         yield
     except (MemoryError, tensorflow.errors.ResourceExhaustedError) as error:
-        raise TrainingFailed(
+        raise MemoryRanOut(
             f"{where}: memory ran out in training with batches of {batch_size} rows.",
             remedy="Take a smaller `batch_size`, or a machine with more memory.",
         ) from error

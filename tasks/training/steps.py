@@ -139,6 +139,7 @@ def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
         classes=fitted.model.classes,
         fit_seconds=fitted.fit_seconds,
         borrowed=network.borrowed if network else (),
+        network=fitted.model.trained,
     )
 
 
