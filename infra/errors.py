@@ -13,7 +13,8 @@ KeepfitError                      exit 1
 ├── GateRefused                   exit 4   HOLD or REJECT, where the caller asked with --strict
 ├── CheckCrashed                           a validation check failed to run (says nothing of the data)
 ├── HeldBack                               a brake of the loop is on: cooldown, cap a day, breaker
-├── TrainingFailed                         no usable model came out (NaN loss, diverged, out of memory)
+├── TrainingFailed                         no usable model came out (NaN loss, diverged)
+│   └── MemoryRanOut                       it did not fit into memory
 ├── DispatchFailed                         work sent to a pool did not come back
 │   └── NoWorker                           nobody serves the pool
 ├── OrchestratorUnavailable       retryable   the Prefect server does not answer
@@ -109,6 +110,10 @@ class HeldBack(KeepfitError):
 
 
 class TrainingFailed(KeepfitError):
+    pass
+
+
+class MemoryRanOut(TrainingFailed):
     pass
 
 

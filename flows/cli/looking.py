@@ -14,7 +14,7 @@ from infra.projects import list_projects
 from infra.registry.records import BreakerRow, ReleaseRow, WindowReportRow
 from infra.settings import load_settings
 from infra.workspace import open_workspace
-from tasks.contracts.models import FitReport
+from tasks.contracts.models import FitReport, NetworkFit
 from tasks.project import load_project
 from tasks.release.approval import find_refusals, find_waiting
 from tasks.release.exports import describe_export
@@ -73,6 +73,8 @@ def show_version(label: str, page: Path | None, events: Path | None, *, as_json:
     )
     if note := version.manifest.fit.hardware.note:
         console.print(f"            {note}", soft_wrap=True)
+    if trained := version.manifest.model.network:
+        console.print(f"  network   {describe_training(trained)}", soft_wrap=True)
     for place, line in enumerate(describe_export(made) if (made := version.manifest.fit.export) else ()):
         console.print(f"  {'onnx' if place == 0 else '':<10}{line}", soft_wrap=True)
     _print_run(version.row.run_id)
@@ -115,6 +117,17 @@ def describe_cost(fit: FitReport) -> str:
     if fit.peak_memory_mb:
         parts.append(f"{fit.peak_memory_mb:,.0f} MB of memory at most")
     return ", ".join(parts) + (f", by {hardware.worker}" if hardware.worker else "")
+
+
+def describe_training(trained: NetworkFit) -> str:
+    """Return how a network was trained, as far as the machine had a say in it, in words.
+
+    >>> describe_training(NetworkFit(batch_size=16, batch_size_why="16 instead of 32: memory ran out"))
+    'batches of 16 rows (16 instead of 32: memory ran out), float32'
+    """
+    why = f" ({trained.batch_size_why})" if trained.batch_size_why else ""
+    shared = f", shared by {trained.devices} devices" if trained.devices > 1 else ""
+    return f"batches of {trained.batch_size:,} rows{why}, {trained.precision}{shared}"
 
 
 def _print_run(run_id: str) -> None:
@@ -282,6 +295,7 @@ def _lineage(version: StoredVersion) -> dict[str, dict[str, Any]]:
             "hardware": f"{fit.hardware.processor}, {fit.hardware.cpu_count} CPUs ({fit.hardware.threads} used), "
             f"{fit.hardware.memory_gb:.0f} GB, {fit.hardware.device_name or fit.hardware.device}",
             **({"note": fit.hardware.note} if fit.hardware.note else {}),
+            **({"network": describe_training(made.model.network)} if made.model.network else {}),
             **{f"weights {one.digest[:12]}": f"{one.source} ({one.licence})" for one in made.model.borrowed},
         },
         "run": {"id": version.row.run_id, "at": version.row.created_at.isoformat(timespec="seconds")},

@@ -10,6 +10,19 @@ from tasks.contracts.export import OnnxExport
 from tasks.contracts.frozen import Contract
 from tasks.contracts.tuning import TunedCandidate
 
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+
+class NetworkFit(Contract):
+    """How a network was trained, as far as the machine had a say in it."""
+
+    batch_size: int = Field(description="Rows a step of training, on all devices together.")
+    batch_size_why: str = Field("", description="Where project.yaml gives another size, or none: why this one.")
+    precision: Precision = Field(
+        "float32", description="What most of the network computed in; its weights are float32."
+    )
+    devices: int = Field(1, description="Devices that shared each batch.")
+
 
 class TrainingPace(Contract):
     """Where the time of an epoch of a network's training went: the means over the epochs after the first, which also prepares."""
@@ -38,6 +51,7 @@ class ModelRef(Contract):
     fit_seconds: float
     pace: TrainingPace | None = Field(None, description="Where the time of an epoch went, for a network.")
     borrowed: tuple[BorrowedWeights, ...] = Field((), description="Weights in it that were learnt elsewhere.")
+    network: NetworkFit | None = Field(None, description="How a network was trained; none of an estimator.")
 
 
 class FoldDifference(Contract):

@@ -247,7 +247,11 @@ class Network(Contract):
         None, description="Instead of `build`: a network by its name and parameters."
     )
     epochs: Positive = Field(10, description="How often training sees all its rows.")
-    batch_size: Positive = Field(32, description="Rows a step of training.")
+    batch_size: Positive = Field(
+        32,
+        description="Rows a step of training, all devices together. Where memory runs out the training begins anew with half of "
+        "them, down to 8, and the version says so; the learning rate stays as it is.",
+    )
     checkpoint_steps: Annotated[int, Field(ge=0)] = Field(
         1_000,
         description="Training is kept in the store every so many steps: one that dies goes on from there, on any machine, with the "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from infra.errors import SpecError, TrainingFailed
+from infra.errors import MemoryRanOut, SpecError, TrainingFailed
 from infra.suggestion import suggest
 from tasks.contracts.models import TrainingPace
 from tasks.contracts.networks import Network
@@ -75,7 +75,9 @@ def train_network(
     SpecError
         Training shall end by a metric that the network does not tell.
     TrainingFailed
-        A loss or metric became NaN or infinite, or memory ran out.
+        A loss or metric became NaN or infinite.
+    MemoryRanOut
+        A batch does not fit.
     """
     import keras  # noqa: PLC0415  only once TensorFlow was started
     import tensorflow  # noqa: PLC0415
@@ -206,7 +208,7 @@ def _telling_memory(tensorflow: Any, batch_size: int, where: str) -> Iterator[No
     try:
         yield
     except (MemoryError, tensorflow.errors.ResourceExhaustedError) as error:
-        raise TrainingFailed(
+        raise MemoryRanOut(
             f"{where}: memory ran out in training with batches of {batch_size} rows.",
             remedy="Take a smaller `batch_size`, or a machine with more memory.",
         ) from error

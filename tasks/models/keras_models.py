@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,11 @@ from sklearn.pipeline import Pipeline
 
 from infra.errors import SpecError, TrainingFailed
 from infra.settings import load_settings
-from tasks.contracts.models import TrainingPace
+from tasks.contracts.models import NetworkFit, TrainingPace
 from tasks.contracts.networks import Architecture, Network
 from tasks.contracts.project import ProjectSpec
 from tasks.models.balancing import balance_rows, weigh_rows
+from tasks.models.batch_sizes import BatchSize, answer_within_memory, train_within_memory
 from tasks.models.checkpoints import CheckpointShelf, Keeping
 from tasks.models.deciding import choose_classes
 from tasks.models.epochs import train_network
@@ -30,7 +31,7 @@ from tasks.models.networks.compiling import compile_network
 from tasks.models.networks.shape import NetworkShape
 from tasks.models.networks.weighing import weigh_classes
 from tasks.models.partition import has_classes, hold_out
-from tasks.models.prepared import Readable, apply, apply_by_blocks, learn
+from tasks.models.prepared import Matrix, Readable, apply, apply_by_blocks, learn
 from tasks.models.preprocessing import find_nominal, preprocessing_steps
 from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
 from tasks.models.stored import hold
@@ -59,6 +60,8 @@ class KerasModel:
     positive: int = 1
     pace: TrainingPace | None = None
     """Where the time of its last training went; None where it was loaded."""
+    trained: NetworkFit | None = None
+    """How, as far as the machine had a say in it; None of a model that was loaded."""
     backend: Backend = "keras"
 
     def predict(self, frame: pd.DataFrame) -> Array:
@@ -92,7 +95,7 @@ class KerasModel:
         self.columns.require_rows(inputs)
         # Called directly and not by `predict`: that compiles a graph first and costs 50 ms for a single row.
         parts = [
-            np.asarray(self.network(matrix, training=False), dtype=np.float64)
+            answer_within_memory(lambda part: np.asarray(self.network(part, training=False)), matrix, PREDICT_ROWS)
             for matrix in apply_by_blocks(self.prepare, self.columns, inputs, PREDICT_ROWS)
         ]
         return np.concatenate(parts)
@@ -136,16 +139,38 @@ class KerasRecipe:
             return self._train(rows, fit, held, on_epoch)
         watched = self._train(rows, fit, held, _count_twice(on_epoch))
         trained = len(watched.history["loss"])
-        refitted = self._train(rows, every, None, _count_on(on_epoch, trained), watched.epochs)
+        refitted = self._train(rows, every, None, _count_on(on_epoch, trained), watched)
         again = {f"refit_{name}": values for name, values in refitted.history.items()}
         return replace(refitted, history={**watched.history, **again})
 
     def _train(
-        self, rows: Rows, fit: Array, held: Array | None, on_epoch: OnEpoch | None, epochs: int | None = None
+        self, rows: Rows, fit: Array, held: Array | None, on_epoch: OnEpoch | None, watched: KerasModel | None = None
     ) -> KerasModel:
+        """Return the network fitted on these rows: in batches that memory has room for, and as long as `watched` was best for."""
         compute = self.spec.compute
         keras = start_keras(compute.threads)
         device = choose_device(compute, project=self.spec.name)
+        material = self._prepare(rows, fit, held)
+
+        def train(size: BatchSize) -> KerasModel:
+            with holding(device):
+                sized = self._with_batches(size.rows)
+                return sized._train_once(
+                    keras, material, device, size, on_epoch=on_epoch, epochs=watched.epochs if watched else None
+                )
+
+        begun = watched.trained if watched else None
+        given = BatchSize(self._network.batch_size)
+        return train_within_memory(train, BatchSize.of(begun) if begun else given, self._where)
+
+    def _with_batches(self, size: int) -> "KerasRecipe":
+        """Return the recipe for a network that is trained in batches of this size."""
+        candidate = self.spec.candidates[self.name]
+        network = self._network.model_copy(update={"batch_size": size})
+        sized = {**self.spec.candidates, self.name: candidate.model_copy(update={"network": network})}
+        return replace(self, spec=self.spec.model_copy(update={"candidates": sized}))
+
+    def _prepare(self, rows: Rows, fit: Array, held: Array | None) -> "_Material":
         classes, numbers = _number_classes(rows.target)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
@@ -159,35 +184,46 @@ class KerasRecipe:
         watched: Any = None
         if held is not None:
             watched = (apply(prepare, self.columns, take_inputs(rows.inputs, held)), numbers[held])
-        with holding(device):
-            shape = NetworkShape(
-                prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
-            )
-            network = self._build(keras, shape, len(inputs), prepare)
-            taught = (inputs, _number(target, classes))
-            course = train_network(
-                network,
-                taught,
-                weights,
-                watched,
-                self._network,
-                seed=self.spec.seed,
-                epochs=epochs,
-                unfreeze=partial(self._unfreeze, keras, network, shape, len(inputs)),
-                on_epoch=on_epoch,
-                where=self._where,
-                keeping=self._keeping,
-            )
+        shape = NetworkShape(
+            prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
+        )
+        return _Material(prepare, classes, shape, inputs, _number(target, classes), weights, watched)
+
+    def _train_once(
+        self,
+        keras: Any,
+        rows: "_Material",
+        device: str,
+        size: BatchSize,
+        *,
+        on_epoch: OnEpoch | None,
+        epochs: int | None,
+    ) -> KerasModel:
+        network = self._build(keras, rows.shape, len(rows.inputs), rows.prepare)
+        course = train_network(
+            network,
+            (rows.inputs, rows.target),
+            rows.weights,
+            rows.watched,
+            self._network,
+            seed=self.spec.seed,
+            epochs=epochs,
+            unfreeze=partial(self._unfreeze, keras, network, rows.shape, len(rows.inputs)),
+            on_epoch=on_epoch,
+            where=self._where,
+            keeping=self._keeping,
+        )
         return KerasModel(
             self.columns,
-            prepare,
+            rows.prepare,
             network,
-            class_labels(classes),
-            compute.threads,
+            class_labels(rows.classes),
+            self.spec.compute.threads,
             device,
             course.history,
             epochs=course.epochs,
             pace=course.pace,
+            trained=NetworkFit(batch_size=size.rows, batch_size_why=size.why),
         )
 
     @property
@@ -287,6 +323,19 @@ class KerasRecipe:
                 f"received a network with {width}.",
                 remedy="The build function is told the number of classes: `shape.classes`.",
             )
+
+
+class _Material(NamedTuple):
+    """What a network is trained on, once its rows were prepared."""
+
+    prepare: Any
+    classes: Array
+    shape: NetworkShape
+    inputs: Matrix
+    target: Array
+    """Numbers of the classes, or values."""
+    weights: Array | None
+    watched: tuple[Matrix, Array] | None
 
 
 def _number_classes(target: Array) -> tuple[Array, Array]:

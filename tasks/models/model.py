@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tasks.contracts.models import NetworkFit
+
 Backend = Literal["sklearn", "keras"]
 ClassLabel = str | int | float | bool
 Array = npt.NDArray[Any]
@@ -33,6 +35,11 @@ class FittedModel(Protocol):
     @property
     def history(self) -> dict[str, list[float]]:
         """Metrics per epoch; empty where there are no epochs or the model was loaded."""
+        ...
+
+    @property
+    def trained(self) -> NetworkFit | None:
+        """How a network was trained; None of an estimator, and where the model was loaded."""
         ...
 
     def predict(self, frame: pd.DataFrame) -> Array:

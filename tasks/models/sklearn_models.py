@@ -18,6 +18,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from infra.errors import InsufficientData, SpecError, TrainingFailed
 from tasks.contracts.candidates import Candidate
+from tasks.contracts.models import NetworkFit
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.registry import find_positive
 from tasks.models.balancing import balance_rows, weigh_rows
@@ -46,6 +47,7 @@ class SklearnModel:
     pipeline: Any
     backend: Backend = "sklearn"
     history: dict[str, list[float]] = field(default_factory=dict)
+    trained: NetworkFit | None = None
 
     @property
     def classes(self) -> tuple[ClassLabel, ...]:

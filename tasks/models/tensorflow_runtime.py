@@ -77,6 +77,11 @@ def allow_cpu(compute: Compute) -> str:
     return ""
 
 
+def memory_errors() -> tuple[type[Exception], ...]:
+    """Return what is raised where memory runs out: by Python, or by TensorFlow for the device's or its own."""
+    return MemoryError, _import_tensorflow().errors.ResourceExhaustedError
+
+
 class GpuUse(NamedTuple):
     """What this process has used of the GPU since it began; all zero where it never touched one."""
 

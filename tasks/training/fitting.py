@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from infra.errors import TrainingFailed
+from infra.errors import MemoryRanOut
 from infra.worker import describe_worker
 from tasks.contracts.models import CandidateScore, Hardware
 from tasks.contracts.project import ProjectSpec
@@ -89,7 +89,7 @@ def fit_project(
             tuned.spec, frame, load, on_progress, desk.shelf if desk else None
         )
     except MemoryError as error:
-        raise TrainingFailed(
+        raise MemoryRanOut(
             f"{spec.name}: memory ran out in training on {len(frame):,} rows ({error or 'no more is to be had'}).",
             remedy="Train on a worker with more memory, or with fewer candidates, smaller trees or less vocabulary.",
         ) from error

@@ -152,6 +152,7 @@ def _store(bench: Workbench, fitted: "FittedCandidate") -> ModelRef:
         fit_seconds=fitted.fit_seconds,
         pace=getattr(fitted.model, "pace", None),
         borrowed=network.borrowed if network else (),
+        network=fitted.model.trained,
     )
 
 

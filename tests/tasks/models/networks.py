@@ -101,3 +101,24 @@ def convolution(shape: Any, params: dict[str, Any]) -> Any:
     )
     model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy")
     return model
+
+
+TOO_MUCH = 2**46
+"""Numbers of 4 bytes that no process has addresses for: refused on every machine, by TensorFlow after ten seconds of trying."""
+
+
+def hungry(shape: Any, params: dict[str, Any]) -> Any:
+    """Return a network that memory has no room for where a batch has more than `params["room"]` rows."""
+    import keras
+    import tensorflow as tf
+
+    def loss(truth: Any, answer: Any) -> Any:
+        asked = tf.where(tf.shape(answer)[0] > params["room"], tf.constant(TOO_MUCH, tf.int64), 1)
+        return keras.losses.binary_crossentropy(truth, answer) + tf.reduce_min(
+            tf.random.stateless_uniform([asked], (0, 0))
+        )
+
+    layers = [keras.Input((shape.inputs,)), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential(layers)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
+    return model
