@@ -23,7 +23,7 @@ from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
-from tasks.models.networks.borrowing import build_borrowing, unfreeze
+from tasks.models.networks.borrowing import build_borrowing, count_rows, find_pupil, look, unfreeze
 from tasks.models.networks.compiling import compile_network
 from tasks.models.networks.shape import NetworkShape
 from tasks.models.networks.weighing import weigh_classes
@@ -85,9 +85,10 @@ class KerasModel:
         derived = self.columns.derive(inputs)
         matrix = as_matrix(derived if self.prepare is None else self.prepare.transform(derived))
         # Called directly and not by `predict`: that compiles a graph first and costs 50 ms for a single row.
+        rows = count_rows(self.network, PREDICT_ROWS)
         parts = [
-            np.asarray(self.network(matrix[at : at + PREDICT_ROWS], training=False), dtype=np.float64)
-            for at in range(0, len(matrix), PREDICT_ROWS)
+            np.asarray(self.network(matrix[at : at + rows], training=False), dtype=np.float64)
+            for at in range(0, len(matrix), rows)
         ]
         return np.concatenate(parts)
 
@@ -155,9 +156,11 @@ class KerasRecipe:
                 prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
             )
             network = self._build(keras, shape, len(inputs), prepare)
-            taught = (inputs, _number(target, classes))
+            pupil = find_pupil(network, self._network, len(inputs))
+            taught = (look(network, pupil, inputs), _number(target, classes))
+            watched = watched and (look(network, pupil, watched[0]), watched[1])
             course = train_network(
-                network,
+                pupil,
                 taught,
                 weights,
                 watched,
@@ -214,7 +217,7 @@ class KerasRecipe:
         elif spec.architecture is not None:
             with _saying(self._where):
                 network = self._build_named(keras, shape, spec.architecture, prepare)
-                self._compile(keras, network, shape, rows)
+                self._compile(keras, find_pupil(network, self._network, rows), shape, rows)
         require_known_layers(network_config(network))
         self._require_outputs(network, shape)
         return network
@@ -311,8 +314,14 @@ def network_config(network: Any) -> dict[str, Any]:
     import keras  # noqa: PLC0415  only once TensorFlow was started
 
     config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
-    config.pop("compile_config", None)
-    return config
+    return _leave_out_training(config)
+
+
+def _leave_out_training(part: Any) -> Any:
+    """Return the config without optimizers and losses; a part of the network may have been trained by itself."""
+    if isinstance(part, dict):
+        return {key: _leave_out_training(value) for key, value in part.items() if key != "compile_config"}
+    return [_leave_out_training(each) for each in part] if isinstance(part, list) else part
 
 
 def as_matrix(prepared: Any) -> Array:
