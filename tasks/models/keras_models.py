@@ -155,8 +155,7 @@ class KerasRecipe:
             shape = NetworkShape(
                 prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
             )
-            network = self._build(keras, shape, len(inputs), prepare)
-            pupil = find_pupil(network, self._network, len(inputs))
+            network, pupil = self._build(keras, shape, len(inputs), prepare)
             taught = (look(network, pupil, inputs), _number(target, classes))
             watched = watched and (look(network, pupil, watched[0]), watched[1])
             course = train_network(
@@ -166,7 +165,7 @@ class KerasRecipe:
                 watched,
                 self._network,
                 epochs=epochs,
-                unfreeze=partial(self._unfreeze, keras, network, shape, len(inputs)),
+                unfreeze=partial(self._unfreeze, keras, (network, pupil), shape, len(inputs)),
                 on_epoch=on_epoch,
                 where=self._where,
             )
@@ -206,21 +205,23 @@ class KerasRecipe:
         steps = preprocessing_steps(self.columns, preparation, self.spec.seed, regression=regression)
         return Pipeline(steps) if steps else None
 
-    def _build(self, keras: Any, shape: NetworkShape, rows: int, prepare: Any) -> Any:
+    def _build(self, keras: Any, shape: NetworkShape, rows: int, prepare: Any) -> tuple[Any, Any]:
+        """Return the network, and what of it is trained, compiled: itself, or a part or form of it with the same weights."""
         spec = self._network
         build = self.load(spec.build) if spec.build else None
         # Automatic names count up over the life of a process; from here they start anew.
         keras.utils.clear_session()
         keras.utils.set_random_seed(self.spec.seed)
         if build is not None:
-            network = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
+            network = pupil = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
         elif spec.architecture is not None:
             with _saying(self._where):
                 network = self._build_named(keras, shape, spec.architecture, prepare)
-                self._compile(keras, find_pupil(network, self._network, rows), shape, rows)
+                pupil = find_pupil(keras, network, spec, rows=rows, classes=shape.classes, seed=self.spec.seed)
+                self._compile(keras, pupil, shape, rows)
         require_known_layers(network_config(network))
         self._require_outputs(network, shape)
-        return network
+        return network, pupil
 
     def _build_named(self, keras: Any, shape: NetworkShape, architecture: Architecture, prepare: Any) -> Any:
         folder = load_settings().projects / self.spec.name
@@ -234,8 +235,9 @@ class KerasRecipe:
         steps = math.ceil(rows / self._network.batch_size)
         compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch, rate_share=share)
 
-    def _unfreeze(self, keras: Any, network: Any, shape: NetworkShape, rows: int, epoch: int) -> None:
-        self._compile(keras, network, shape, rows, first_epoch=epoch, share=unfreeze(network, self._network))
+    def _unfreeze(self, keras: Any, trained: tuple[Any, Any], shape: NetworkShape, rows: int, epoch: int) -> None:
+        network, pupil = trained
+        self._compile(keras, pupil, shape, rows, first_epoch=epoch, share=unfreeze(network, self._network))
 
     def _require_compiled(self, keras: Any, network: Any) -> Any:
         if not isinstance(network, keras.Model) or not getattr(network, "compiled", False):
@@ -313,8 +315,9 @@ def network_config(network: Any) -> dict[str, Any]:
     """Return the network's architecture as JSON, without how it was trained."""
     import keras  # noqa: PLC0415  only once TensorFlow was started
 
-    config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
-    return _leave_out_training(config)
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
+    found: dict[str, Any] = _leave_out_training(config)
+    return found
 
 
 def _leave_out_training(part: Any) -> Any:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from tasks.contracts.borrowing import PretrainedWeights
-from tasks.contracts.networks import Architecture, Augment, EfficientNetLite0, Network
+from tasks.contracts.networks import Architecture, Augment, Network
 from tasks.models.model import Array
 from tasks.models.networks.catalogue import build_network
 from tasks.models.networks.efficientnet import BACKBONE, FEATURES, HEAD, WIDTH, let_go, place_weights
 from tasks.models.networks.given_files import find_file
 from tasks.models.networks.layers import EMBEDDING
+from tasks.models.networks.mixing import mix_in_training
 from tasks.models.networks.shape import NetworkShape
 from tasks.models.networks.vectors import place_vectors, read_vectors
 from tasks.models.networks.weight_files import read_weights
@@ -66,13 +67,15 @@ def _place_pretrained(network: Any, given: PretrainedWeights, folder: Path) -> N
     network.get_layer(BACKBONE).trainable = False
 
 
-def find_pupil(network: Any, spec: Network, rows: int) -> Any:
+def find_pupil(keras: Any, network: Any, spec: Network, *, rows: int, classes: int, seed: int) -> Any:
     """Return what is trained: the network, or its head alone where all before it gives the same in each epoch.
 
-    Then `look` is asked once for what the head is taught on, and an epoch takes a thousandth of the time.
+    For the head `look` is asked once for what it is taught on, and an epoch takes a thousandth of the time. Where rows are
+    mixed it is the network in a form that mixes them.
     """
-    architecture = spec.architecture
-    if not isinstance(architecture, EfficientNetLite0) or spec.unfreeze_after or architecture.augment != Augment():
+    if spec.augment.mixup:
+        return mix_in_training(keras, network, spec.augment.mixup, classes, seed)
+    if spec.pretrained is None or spec.unfreeze_after or spec.augment != Augment():
         return network
     fits = rows * WIDTH * np.dtype(np.float32).itemsize <= MOST_BYTES
     return network.get_layer(HEAD) if fits else network
@@ -80,7 +83,7 @@ def find_pupil(network: Any, spec: Network, rows: int) -> Any:
 
 def look(network: Any, pupil: Any, inputs: Array) -> Array:
     """Return what the pupil is taught on, shape (n, …): the inputs, or what the network sees in them before its head."""
-    if pupil is network:
+    if pupil.name != HEAD:
         return inputs
     import keras  # noqa: PLC0415  only once TensorFlow was started
 
