@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from tasks.contracts.borrowing import BorrowedWeights, Embeddings, PretrainedWeights
 from tasks.contracts.frozen import Contract
-from tasks.contracts.optimisation import Amount, BelowOne, EarlyStopping, Loss, Optimizer, RateSchedule
+from tasks.contracts.optimisation import Amount, BelowOne, EarlyStopping, Loss, Optimizer, PairwiseLoss, RateSchedule
 from tasks.contracts.values import Positive, Reference, one_of_keys
 
 Activation = Literal["relu", "tanh", "elu", "gelu", "silu", "sigmoid"]
@@ -156,6 +156,17 @@ class Augment(Contract):
     zoom: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.0, description="Enlarge (cropping the edges) or make smaller by up to this share."
     )
+    crop: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0,
+        description="Cut out a window that is this share narrower and lower, anywhere in the picture, and enlarge it to the "
+        "picture's size (Krizhevsky, Sutskever and Hinton 2012, who took 1/8): where what is shown fills most of the picture.",
+    )
+    mixup: Annotated[float, Field(ge=0, le=4)] = Field(
+        0.0,
+        description="α of Beta(α, α), from which each step draws in which share its pictures are laid over one another in pairs, "
+        "and their classes mixed alike (Zhang et al. 2018, who took 0.1 to 0.4 for ImageNet, 1 for small pictures): against "
+        "learning by heart, at the price of more epochs. For cross_entropy and focal.",
+    )
 
 
 class Cnn2d(_Architecture):
@@ -206,7 +217,7 @@ class EfficientNetLite0(_Architecture):
     )
     weights: PretrainedWeights = Field(description="What it learnt, and whose it is.")
     size: Annotated[int, Field(ge=32)] = Field(
-        96,
+        128,
         description="Pixels by pixels that pictures are scaled to inside the network; it learnt on 224, and the time grows with "
         "the square. At least the `size` of the column.",
     )
@@ -291,6 +302,10 @@ class Network(Contract):
         ]
         if self.build and own:
             raise ValueError(f"{', '.join(own)}: for `architecture`; a build function compiles its network by itself")
+        if self.augment.mixup and isinstance(self.loss, PairwiseLoss):
+            raise ValueError(
+                "augment.mixup mixes classes, and pairwise ranks rows of one: expected cross_entropy or focal"
+            )
         if (self.unfreeze_after or 0) >= self.epochs:
             raise ValueError(f"unfreeze_after: expected fewer than the {self.epochs} epochs there are")
         if self.early_stopping and self.validation_share == 0:
@@ -301,6 +316,11 @@ class Network(Contract):
     def embeddings(self) -> Embeddings | None:
         """Word vectors that were learnt elsewhere; None: there are none."""
         return self.architecture.embeddings if isinstance(self.architecture, _WordArchitecture) else None
+
+    @property
+    def augment(self) -> Augment:
+        """How pictures are changed in training; not at all where there are none."""
+        return self.architecture.augment if isinstance(self.architecture, Cnn2d | EfficientNetLite0) else Augment()
 
     @property
     def pretrained(self) -> PretrainedWeights | None:

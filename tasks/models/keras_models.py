@@ -26,7 +26,7 @@ from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Rows, Undecoded, take_inputs
 from tasks.models.layers import require_known_layers
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
-from tasks.models.networks.borrowing import build_borrowing, unfreeze
+from tasks.models.networks.borrowing import build_borrowing, count_rows, find_pupil, look, unfreeze
 from tasks.models.networks.compiling import compile_network
 from tasks.models.networks.shape import NetworkShape
 from tasks.models.networks.weighing import weigh_classes
@@ -94,9 +94,10 @@ class KerasModel:
         """Return the network's outputs, shape (n, k)."""
         self.columns.require_rows(inputs)
         # Called directly and not by `predict`: that compiles a graph first and costs 50 ms for a single row.
+        rows = count_rows(self.network, PREDICT_ROWS)
         parts = [
-            answer_within_memory(lambda part: np.asarray(self.network(part, training=False)), matrix, PREDICT_ROWS)
-            for matrix in apply_by_blocks(self.prepare, self.columns, inputs, PREDICT_ROWS)
+            answer_within_memory(lambda part: np.asarray(self.network(part, training=False)), matrix, rows)
+            for matrix in apply_by_blocks(self.prepare, self.columns, inputs, rows)
         ]
         return np.concatenate(parts)
 
@@ -199,16 +200,17 @@ class KerasRecipe:
         on_epoch: OnEpoch | None,
         epochs: int | None,
     ) -> KerasModel:
-        network = self._build(keras, rows.shape, len(rows.inputs), rows.prepare)
+        network, pupil = self._build(keras, rows.shape, len(rows.inputs), rows.prepare)
+        watched = rows.watched and (look(network, pupil, rows.watched[0]), rows.watched[1])
         course = train_network(
-            network,
-            (rows.inputs, rows.target),
+            pupil,
+            (look(network, pupil, rows.inputs), rows.target),
             rows.weights,
-            rows.watched,
+            watched,
             self._network,
             seed=self.spec.seed,
             epochs=epochs,
-            unfreeze=partial(self._unfreeze, keras, network, rows.shape, len(rows.inputs)),
+            unfreeze=partial(self._unfreeze, keras, (network, pupil), rows.shape, len(rows.inputs)),
             on_epoch=on_epoch,
             where=self._where,
             keeping=self._keeping,
@@ -270,21 +272,23 @@ class KerasRecipe:
         steps = preprocessing_steps(self.columns, preparation, self.spec.seed, regression=regression)
         return Pipeline(steps) if steps else None
 
-    def _build(self, keras: Any, shape: NetworkShape, rows: int, prepare: Any) -> Any:
+    def _build(self, keras: Any, shape: NetworkShape, rows: int, prepare: Any) -> tuple[Any, Any]:
+        """Return the network, and what of it is trained, compiled: itself, or a part or form of it with the same weights."""
         spec = self._network
         build = self.load(spec.build) if spec.build else None
         # Automatic names count up over the life of a process; from here they start anew.
         keras.utils.clear_session()
         keras.utils.set_random_seed(self.spec.seed)
         if build is not None:
-            network = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
+            network = pupil = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
         elif spec.architecture is not None:
             with _saying(self._where):
                 network = self._build_named(keras, shape, spec.architecture, prepare)
-                self._compile(keras, network, shape, rows)
+                pupil = find_pupil(keras, network, spec, rows=rows, classes=shape.classes, seed=self.spec.seed)
+                self._compile(keras, pupil, shape, rows)
         require_known_layers(network_config(network))
         self._require_outputs(network, shape)
-        return network
+        return network, pupil
 
     def _build_named(self, keras: Any, shape: NetworkShape, architecture: Architecture, prepare: Any) -> Any:
         folder = load_settings().projects / self.spec.name
@@ -298,8 +302,9 @@ class KerasRecipe:
         steps = math.ceil(rows / self._network.batch_size)
         compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch, rate_share=share)
 
-    def _unfreeze(self, keras: Any, network: Any, shape: NetworkShape, rows: int, epoch: int) -> None:
-        self._compile(keras, network, shape, rows, first_epoch=epoch, share=unfreeze(network, self._network))
+    def _unfreeze(self, keras: Any, trained: tuple[Any, Any], shape: NetworkShape, rows: int, epoch: int) -> None:
+        network, pupil = trained
+        self._compile(keras, pupil, shape, rows, first_epoch=epoch, share=unfreeze(network, self._network))
 
     def _require_compiled(self, keras: Any, network: Any) -> Any:
         if not isinstance(network, keras.Model) or not getattr(network, "compiled", False):
@@ -390,6 +395,13 @@ def network_config(network: Any) -> dict[str, Any]:
     """Return the network's architecture as JSON, without how it was trained."""
     import keras  # noqa: PLC0415  only once TensorFlow was started
 
-    config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
-    config.pop("compile_config", None)
-    return config
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
+    found: dict[str, Any] = _leave_out_training(config)
+    return found
+
+
+def _leave_out_training(part: Any) -> Any:
+    """Return the config without optimizers and losses; a part of the network may have been trained by itself."""
+    if isinstance(part, dict):
+        return {key: _leave_out_training(value) for key, value in part.items() if key != "compile_config"}
+    return [_leave_out_training(each) for each in part] if isinstance(part, list) else part

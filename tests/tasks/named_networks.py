@@ -12,7 +12,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "dense": {**SHARED, **HIDDEN},
     "cnn2d": {
         **SHARED, **HIDDEN, "height": 4, "width": 2, "channels": 1, "filters": [3], "kernel": 2,
-        "augment": {"flip": "both", "shift": 0.1, "rotate": 10, "zoom": 0.1},
+        "augment": {"flip": "both", "shift": 0.1, "rotate": 10, "zoom": 0.1, "crop": 0.1, "mixup": 0.2},
     },
     "average_embedding": {**WORDS, **HIDDEN},
     "cnn1d": {**WORDS, "filters": 3, "widths": [2, 3]},

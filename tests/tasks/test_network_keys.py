@@ -28,12 +28,15 @@ def test_what_cannot_be_meant_is_refused_at_its_place(where: Where, value: objec
 
 
 BORROWED = ("candidates", "borrowed", "network", "architecture")
+PAIRS = {"architecture": {"name": "cnn2d", "augment": {"mixup": 1}}, "loss": {"name": "pairwise"}}
 OF_PICTURES = [
     ((*BORROWED, "name"), "efficientnet_lite", "candidates.borrowed.network.architecture.name", r"Did you mean 'efficientnet_lite0'\?"),
     ((*BORROWED, "weights", "unfreeze_after"), 3, "candidates.borrowed.network", "unfreeze_after: expected fewer than the 3 epochs"),
     ((*BORROWED, "weights", "unfreeze_after"), None, "candidates.borrowed.network.architecture.weights", "give unfreeze_after"),
     ((*BORROWED, "weights", "unfreeze_blocks"), 17, "candidates.borrowed.network.architecture", "at most the 16 that there are"),
     ((*BORROWED, "weights", "file"), "../net.pth", "candidates.borrowed.network.architecture.weights.file", "a path inside a folder"),
+    (("candidates", "borrowed", "network"), PAIRS, "candidates.borrowed.network", "augment.mixup mixes classes, and pairwise ranks rows"),
+    ((*BORROWED, "augment", "mixup"), 5, "candidates.borrowed.network.architecture.augment.mixup", "a number from 0 to 4; received 5"),
     ((*BORROWED, "size"), 16, "candidates.borrowed.network.architecture.size", "at least 32"),
     (("columns",), {"x": {"type": "number"}, "sold": {"type": "boolean"}}, "the file", "efficientnet_lite0 reads a column of type image"),
 ]  # fmt: skip

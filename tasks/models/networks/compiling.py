@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.contracts.networks import Network
 from tasks.contracts.optimisation import Optimizer
-from tasks.models.networks.losses import build_loss
+from tasks.models.networks.losses import build_loss, count_right
 from tasks.models.networks.rates import follow, plan_rates
 
 _RATES = {"sgd": 0.01}
@@ -39,12 +39,13 @@ def compile_network(
     """
     rate = rate_share * (spec.optimizer.learning_rate or _RATES.get(spec.optimizer.name, _RATE))
     planned = plan_rates(spec.schedule, rate, spec.epochs, steps)
+    shares = spec.augment.mixup > 0
     network.compile(
         optimizer=build_optimizer(
             keras, spec.optimizer, rate if planned is None else follow(keras, planned[first_epoch * steps :])
         ),
-        loss=build_loss(keras, spec.loss, classes),
-        metrics=["accuracy" if classes else "mae"],
+        loss=build_loss(keras, spec.loss, classes, shares=shares),
+        metrics=[count_right(keras) if shares else "accuracy" if classes else "mae"],
     )
 
 

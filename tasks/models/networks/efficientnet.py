@@ -17,12 +17,12 @@ from tasks.models.networks.images import list_changes
 from tasks.models.networks.layers import add_answer, add_hidden, drop, read_picture
 from tasks.models.networks.shape import NetworkShape
 
-BACKBONE = "backbone"
-"""Name of the layer that holds the borrowed network."""
+BACKBONE, FEATURES, HEAD = "backbone", "features", "head"
+"""Names of the layers that hold the borrowed network, the mean over its places, and what is taught first."""
 CENTRE, SPREAD, LIGHTEST = 127.0, 128.0, 255.0
 """What its makers' pixels are scaled by: (pixel - 127) / 128."""
 EPSILON = 1e-3
-STEM, HEAD = 32, 1280
+STEM, WIDTH = 32, 1280
 
 
 class Stage(NamedTuple):
@@ -57,9 +57,15 @@ def build_efficientnet(keras: Any, shape: NetworkShape, spec: EfficientNetLite0)
         tensor = layers.Concatenate()([tensor, tensor, tensor])
     tensor = layers.Resizing(spec.size, spec.size)(tensor)
     tensor = layers.Rescaling(LIGHTEST / SPREAD, offset=-CENTRE / SPREAD)(tensor)
-    seen = layers.GlobalAveragePooling2D()(build_backbone(keras, spec.size)(tensor))
-    features = add_hidden(keras, drop(keras, seen, spec.dropout), spec)
-    return keras.Model(inputs, add_answer(keras, features, shape, spec))
+    seen = layers.GlobalAveragePooling2D(name=FEATURES)(build_backbone(keras, spec.size)(tensor))
+    return keras.Model(inputs, _build_head(keras, shape, spec)(seen))
+
+
+def _build_head(keras: Any, shape: NetworkShape, spec: EfficientNetLite0) -> Any:
+    """Return what learns from the first epoch on, as a network of its own."""
+    features = keras.Input((WIDTH,))
+    hidden = add_hidden(keras, drop(keras, features, spec.dropout), spec)
+    return keras.Model(features, add_answer(keras, hidden, shape, spec), name=HEAD)
 
 
 def build_backbone(keras: Any, size: int) -> Any:
@@ -69,7 +75,7 @@ def build_backbone(keras: Any, size: int) -> Any:
     tensor = layers.Conv2D(STEM, 3, strides=2, padding="same", activation="relu6", name="stem")(inputs)
     for at, (stage, stride) in enumerate(_list_blocks()):
         tensor = _add_block(layers, tensor, stage, stride, f"block{at}")
-    tensor = layers.Conv2D(HEAD, 1, activation="relu6", name="head")(tensor)
+    tensor = layers.Conv2D(WIDTH, 1, activation="relu6", name="last")(tensor)
     return keras.Model(inputs, tensor, name=BACKBONE)
 
 
@@ -119,7 +125,7 @@ def _list_names() -> Iterator[tuple[str, str, str]]:
             yield f"block{at}_expand", f"_blocks.{at}._expand_conv", f"_blocks.{at}._bn0"
         yield f"block{at}_depthwise", f"_blocks.{at}._depthwise_conv", f"_blocks.{at}._bn1"
         yield f"block{at}_project", f"_blocks.{at}._project_conv", f"_blocks.{at}._bn2"
-    yield "head", "_conv_head", "_bn1"
+    yield "last", "_conv_head", "_bn1"
 
 
 def _fold(weights: Mapping[str, Array], convolution: str, normalisation: str, kernel: tuple[int, ...]) -> list[Array]:
@@ -158,4 +164,4 @@ def let_go(network: Any, blocks: int | None) -> None:
     first = 0 if blocks is None else EfficientNetLite0.BLOCKS - blocks
     learning = tuple(f"block{at}_" for at in range(first, EfficientNetLite0.BLOCKS))
     for layer in backbone.layers if blocks is not None else ():
-        layer.trainable = layer.name == "head" or layer.name.startswith(learning)
+        layer.trainable = layer.name == "last" or layer.name.startswith(learning)

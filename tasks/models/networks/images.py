@@ -59,3 +59,7 @@ def list_changes(keras: Any, augment: Augment) -> Iterator[Any]:
         yield layers.RandomRotation(augment.rotate / DEGREES, **black, seed=3)
     if augment.zoom:
         yield layers.RandomZoom(augment.zoom, **black, seed=4)
+    if augment.crop:
+        # Moved by at most what the enlarging cuts off, so that nothing beyond the picture comes in; the edge is no darker.
+        yield layers.RandomTranslation(augment.crop / 2, augment.crop / 2, fill_mode="nearest", seed=5)
+        yield layers.RandomZoom((-augment.crop, -augment.crop), fill_mode="nearest", seed=6)

@@ -12,26 +12,36 @@ LEAST = 1e-7
 RowLoss = Callable[[Any, Any], Any]
 
 
-def build_loss(keras: Any, loss: Loss | None, classes: int) -> str | RowLoss:
+def build_loss(keras: Any, loss: Loss | None, classes: int, *, shares: bool = False) -> str | RowLoss:
     """Return the loss as Keras' `compile` takes it; None is cross-entropy, and for a number (`classes` 0) mse.
+
+    Parameters
+    ----------
+    shares
+        The truth comes as the share of each class (mixup), shape (n, classes), and not as the class' number.
 
     Raises
     ------
     SpecError
-        A loss for numbers where there are classes, or the other way round, or pairwise without two classes.
+        A loss for numbers where there are classes, or the other way round, or pairwise without two classes; shares of a number.
     """
     of_classes = isinstance(loss, CrossEntropy | FocalLoss | PairwiseLoss)
     if loss is not None and of_classes != (classes > 0):
         fits = "cross_entropy, focal, pairwise" if classes else "mse, mae, huber"
         what = f"{classes} classes" if classes else "a number"
         raise SpecError(f"loss {loss.name}: expected one of {fits}, for the target is {what}.")
+    if shares and not classes:
+        raise SpecError(
+            "augment.mixup mixes the answers of classes, and the target is a number.", remedy="Leave mixup out."
+        )
     if isinstance(loss, PairwiseLoss):
         if classes != 2:
             raise SpecError(f"loss pairwise: expected two classes to rank between, received {classes}.")
         return _close(pairwise, keras.ops)
-    if isinstance(loss, FocalLoss) or (isinstance(loss, CrossEntropy) and loss.label_smoothing):
+    smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy | FocalLoss) else 0.0
+    if isinstance(loss, FocalLoss) or smoothing or shares:
         gamma = loss.gamma if isinstance(loss, FocalLoss) else 0.0
-        return _close(focal, keras.ops, classes=classes, gamma=gamma, smoothing=loss.label_smoothing)
+        return _close(focal, keras.ops, classes=classes, gamma=gamma, smoothing=smoothing, shares=shares)
     if classes:
         return "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
     if isinstance(loss, HuberLoss):
@@ -48,7 +58,9 @@ def _close(function: Callable[..., Any], ops: Any, **given: Any) -> RowLoss:
     return loss
 
 
-def focal(ops: Any, truth: Any, answers: Any, *, classes: int, gamma: float, smoothing: float) -> Any:
+def focal(
+    ops: Any, truth: Any, answers: Any, *, classes: int, gamma: float, smoothing: float, shares: bool = False
+) -> Any:
     """Return -Σ_c t_c (1 - p_c)^γ log p_c of each row, shape (n,) (Lin et al. 2017, ICCV, equation 4).
 
     t is 1 for the true class and 0 for the k - 1 others, smoothed to t (1 - ε) + ε / k (Szegedy et al. 2016, CVPR, section 7).
@@ -57,14 +69,29 @@ def focal(ops: Any, truth: Any, answers: Any, *, classes: int, gamma: float, smo
     Parameters
     ----------
     truth
-        Number of each row's class, shape (n,) or (n, 1).
+        Number of each row's class, shape (n,) or (n, 1); with `shares` t itself, shape (n, k).
     answers
         Probability of class 1, shape (n, 1), or of each class, shape (n, k).
     """
     given = ops.clip(_share_each(ops, answers), LEAST, 1 - LEAST)
-    true = ops.one_hot(ops.cast(ops.reshape(truth, (-1,)), "int32"), classes, dtype=given.dtype)
+    true = (
+        ops.cast(truth, given.dtype)
+        if shares
+        else ops.one_hot(ops.cast(ops.reshape(truth, (-1,)), "int32"), classes, dtype=given.dtype)
+    )
     true = true * (1 - smoothing) + smoothing / classes
     return -ops.sum(true * (1 - given) ** gamma * ops.log(given), axis=-1)
+
+
+def count_right(keras: Any) -> RowLoss:
+    """Return the metric that says of each row whether the most probable class is the one with the largest share."""
+    ops = keras.ops
+
+    def accuracy(truth: Any, answers: Any) -> Any:
+        right = ops.argmax(truth, axis=-1) == ops.argmax(_share_each(ops, answers), axis=-1)
+        return ops.cast(right, answers.dtype)
+
+    return accuracy
 
 
 def pairwise(ops: Any, truth: Any, answers: Any) -> Any:

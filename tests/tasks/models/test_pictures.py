@@ -103,6 +103,29 @@ def test_a_change_is_made_in_training_alone_and_each_step_anew(change: dict[str,
         assert kinds == {picture[0].tobytes(), picture[0][:, ::-1].tobytes()}, "mirrored or as it was, nothing else"
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("networks")
+def test_a_crop_shows_a_window_of_the_picture_and_nothing_beyond_it() -> None:
+    from tasks.contracts.networks import Augment
+    from tasks.models.networks.images import list_changes
+    from tasks.models.tensorflow_runtime import start_keras
+
+    keras, side, share = start_keras(2), 40, 0.2
+    moved, enlarged = list_changes(keras, Augment(crop=share))
+    places = np.stack(np.meshgrid(np.arange(side), np.arange(side), indexing="ij"), axis=-1)
+    pictures = np.repeat(1.0 + places[None].astype(np.float32), 64, axis=0)
+    shown = np.asarray(enlarged(moved(pictures, training=True), training=True))
+    assert shown.shape == pictures.shape
+    assert shown.min() >= 1 - 1e-3, "black from beyond the picture"
+    for axis in (1, 2):
+        line = np.take(np.take(shown[..., axis - 1], [0, -1], axis=axis), side // 2, axis=3 - axis)
+        width = np.abs(line[:, 1] - line[:, 0]) + 1
+        assert np.allclose(width, (1 - share) * side, atol=1.5), "its sides are the share shorter"
+        assert np.ptp(line[:, 0]) > 0.5 * share * side, "anywhere"
+    unseen = enlarged(moved(pictures, training=False), training=False)
+    assert np.array_equal(unseen, pictures)
+
+
 def test_a_picture_says_its_size_itself() -> None:
     given = {"cnn2d": {"network": {"architecture": {"name": "cnn2d", "height": 12, "width": 12}}}}
     with pytest.raises(ValidationError, match="`size` of the column says them"):

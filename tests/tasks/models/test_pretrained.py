@@ -127,9 +127,9 @@ def test_the_last_blocks_are_let_go_after_as_many_epochs_as_asked(still: KerasMo
     assert len(let_go.history["loss"]) == 3
     before, after = kernels(still), kernels(let_go)
     moved = {name for name in before if not np.array_equal(before[name], after[name])}
-    assert {name.partition("_")[0] for name in moved} == {"block14", "block15", "head"}
+    assert {name.partition("_")[0] for name in moved} == {"block14", "block15", "last"}
     # Adam's first steps are of the rate's size: a tenth of 0.01, five times.
-    assert 0 < np.abs(after["head"] - before["head"]).max() < 0.006
+    assert 0 < np.abs(after["last"] - before["last"]).max() < 0.006
 
 
 def test_pictures_in_colour_are_seen_as_they_are_and_grey_ones_as_grey() -> None:
