@@ -71,6 +71,8 @@ def show_version(label: str, page: Path | None, events: Path | None, *, as_json:
     console.print(
         f"  made      {version.row.created_at:%Y-%m-%d %H:%M} UTC, trained in {describe_cost(version.manifest.fit)}"
     )
+    for line in describe_paces(version.manifest.fit):
+        console.print(f"  epochs    {line}", soft_wrap=True)
     if note := version.manifest.fit.hardware.note:
         console.print(f"            {note}", soft_wrap=True)
     for place, line in enumerate(describe_export(made) if (made := version.manifest.fit.export) else ()):
@@ -115,6 +117,16 @@ def describe_cost(fit: FitReport) -> str:
     if fit.peak_memory_mb:
         parts.append(f"{fit.peak_memory_mb:,.0f} MB of memory at most")
     return ", ".join(parts) + (f", by {hardware.worker}" if hardware.worker else "")
+
+
+def describe_paces(fit: FitReport) -> list[str]:
+    """Return where the time of an epoch of each network went, in words."""
+    return [
+        f"{model.candidate}: {pace.rows_a_second:,.0f} rows a second; an epoch took {pace.input_seconds:.2f} s of waiting for "
+        f"rows, {pace.compute_seconds:.2f} s of steps and {pace.other_seconds:.2f} s of the rest"
+        for model in (fit.chosen, *fit.beside)
+        if (pace := model.pace)
+    ]
 
 
 def _print_run(run_id: str) -> None:
