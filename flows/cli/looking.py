@@ -71,6 +71,8 @@ def show_version(label: str, page: Path | None, events: Path | None, *, as_json:
     console.print(
         f"  made      {version.row.created_at:%Y-%m-%d %H:%M} UTC, trained in {describe_cost(version.manifest.fit)}"
     )
+    for line in describe_paces(version.manifest.fit):
+        console.print(f"  epochs    {line}", soft_wrap=True)
     if note := version.manifest.fit.hardware.note:
         console.print(f"            {note}", soft_wrap=True)
     if trained := version.manifest.model.network:
@@ -128,6 +130,16 @@ def describe_training(trained: NetworkFit) -> str:
     why = f" ({trained.batch_size_why})" if trained.batch_size_why else ""
     shared = f", shared by {trained.devices} devices" if trained.devices > 1 else ""
     return f"batches of {trained.batch_size:,} rows{why}, {trained.precision}{shared}"
+
+
+def describe_paces(fit: FitReport) -> list[str]:
+    """Return where the time of an epoch of each network went, in words."""
+    return [
+        f"{model.candidate}: {pace.rows_a_second:,.0f} rows a second; an epoch took {pace.input_seconds:.2f} s of waiting for "
+        f"rows, {pace.compute_seconds:.2f} s of steps and {pace.other_seconds:.2f} s of the rest"
+        for model in (fit.chosen, *fit.beside)
+        if (pace := model.pace)
+    ]
 
 
 def _print_run(run_id: str) -> None:

@@ -77,7 +77,7 @@ class Checkpoint:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 said = json.loads(file["said"].tobytes())
                 lists = {name: [file[f"{name}{at}"] for at in range(said["counts"][name])] for name in _LISTS}
-        except (KeyError, OSError, zipfile.BadZipFile) as error:
+        except (KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise ValueError(f"no checkpoint: {error}") from error
         if said["key"] != key:
             raise ValueError(f"expected the training {key[:12]}, received {said['key'][:12]}")

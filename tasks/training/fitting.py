@@ -1,5 +1,6 @@
 """From training rows to fitted models: select, fit the chosen one, fit those that are shown beside it."""
 
+import logging
 import os
 import platform
 import resource
@@ -24,6 +25,8 @@ from tasks.models.recipes import fit_candidate, threads_for
 from tasks.models.tensorflow_runtime import GpuUse, allow_cpu, gpu_use, threads_in_use
 from tasks.training.selection import Progress, select_candidate
 from tasks.training.tuning import TrialDesk, Tuned, tune_candidates
+
+logger = logging.getLogger(__name__)
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
 NETWORK_LIBRARIES = ("tensorflow", "keras")
@@ -211,6 +214,11 @@ def _fit(
 ) -> FittedCandidate:
     started, tell = time.perf_counter(), partial(on_progress, f"fit: {name}, epoch")
     model = fit_candidate(name, spec, frame, load=load, on_epoch=tell, shelf=shelf)
+    if pace := getattr(model, "pace", None):
+        split = (
+            f"{pace.input_seconds:.2f} s input, {pace.compute_seconds:.2f} s compute, {pace.other_seconds:.2f} s other"
+        )
+        logger.info("%s: %.0f rows a second; an epoch: %s", name, pace.rows_a_second, split)
     return FittedCandidate(name, model, time.perf_counter() - started)
 
 

@@ -14,6 +14,7 @@ from infra.registry.registry import Registry, open_registry
 from tasks.policies import POLICIES
 from tests.flows import test_monitoring, test_probation, test_scoring, test_studying, test_tuning
 from tests.flows.conftest import ROOT, Place
+from tests.tasks.training import test_checkpoints
 
 KILLED = -signal.SIGKILL
 
@@ -67,9 +68,14 @@ OF_MONITORING = [point for point in POINTS if point.startswith(("batch.", "label
 OF_TUNING = [point for point in POINTS if point.startswith("trial.")]
 """Of a project whose candidates are searched: killed at in tests/flows/test_tuning.py."""
 
+OF_NETWORKS = [point for point in POINTS if point.startswith("checkpoint.")]
+"""In the middle of a network's training: killed at in tests/tasks/training/test_checkpoints.py."""
+
 
 def test_every_point_is_killed_at() -> None:
-    assert sorted(POINTS) == sorted([*IN_TURN, ALONE, *OF_MONITORING, *OF_TUNING, *test_studying.POINTS])
+    elsewhere = [*OF_MONITORING, *OF_TUNING, *OF_NETWORKS, *test_studying.POINTS]
+    assert sorted(POINTS) == sorted([*IN_TURN, ALONE, *elsewhere])
+    assert sorted(OF_NETWORKS) == sorted(test_checkpoints.POINTS)
     assert sorted(OF_TUNING) == sorted(test_tuning.POINTS)
     assert sorted(OF_MONITORING) == sorted([*test_scoring.POINTS, *test_monitoring.POINTS, *test_probation.POINTS])
 

@@ -259,6 +259,17 @@ def test_what_a_run_in_flight_may_have_put_is_spared_however_long_it_takes(
     assert delete_orphans(store, registry, GRACE, later)[0] == 1
 
 
+def test_the_newest_checkpoint_of_a_training_is_no_orphan_until_it_is_forgotten(
+    store: BlobStore, registry: Registry
+) -> None:
+    checkpoint = store.put_bytes(b"weights of last week", "application/zip")
+    registry.point_checkpoint(key=checkpoint.digest, project="iris", ref=checkpoint)
+    later = datetime.now(UTC) + NOW_IS_LATER
+    assert delete_orphans(store, registry, GRACE, later) == (0, 0)
+    registry.drop_old_checkpoints(-NOW_IS_LATER)
+    assert delete_orphans(store, registry, GRACE, later)[0] == 1
+
+
 class Interrupted:
     """A store in which something happens between the listing of its blobs and the second look at one of them."""
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.contracts.networks import Network
+from tasks.contracts.project import Compute
 from tasks.models.feed import Feed, Place, lies_in_a_file, order_rows
 
 ROWS, SIZE, EPOCHS = 22, 5, 3
@@ -39,7 +40,7 @@ def batches(dataset: Any) -> list[list[bytes]]:
 def started() -> Any:
     from tasks.models.tensorflow_runtime import start_keras
 
-    start_keras(1)
+    start_keras(Compute().threads)
     import tensorflow
 
     return tensorflow
