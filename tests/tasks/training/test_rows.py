@@ -147,6 +147,20 @@ def test_a_network_of_pictures_is_the_same_from_a_file_bit_by_bit(
     assert first == second
     assert models[0].history == models[1].history
     assert {file.name for file in tmp_path.iterdir()} == {"rows.parquet", "model"}
+    # And it answers block by block what it answers to all pictures at once.
+    unseen = picture_rows(1_100, seed=1)
+    model = models[0]
+    decoded = InputColumns.of(spec).read(unseen)
+    monkeypatch.setattr(InputColumns, "read", at_most_a_block(InputColumns.read))
+    assert np.array_equal(model.predict_proba(unseen), model.proba_inputs(decoded))
+
+
+def at_most_a_block(read: Any) -> Any:
+    def checked(self: InputColumns, frame: pd.DataFrame) -> Any:
+        assert len(frame) <= 1_024
+        return read(self, frame)
+
+    return checked
 
 
 @pytest.mark.slow
