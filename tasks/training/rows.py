@@ -1,5 +1,6 @@
 """The training rows: read into memory, or, where they would take too much of it, with their features in a file."""
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from math import prod
@@ -105,8 +106,11 @@ def store_table(path: Path, spec: ProjectSpec, folder: Path) -> StoredTable:
 
 
 def digest_table(table: Table) -> str:
-    """Return the content digest of the rows, the same wherever they are."""
-    return digest_parquet(table.source) if isinstance(table, StoredTable) else digest_frame(table)
+    """Return what names the rows: their content digest, the same wherever they are; of part of a file, that and which part."""
+    if not isinstance(table, StoredTable):
+        return digest_frame(table)
+    whole, places = digest_parquet(table.source), table.inputs.places
+    return whole if places is None else hashlib.sha256(whole.encode() + places.astype("<i8").tobytes()).hexdigest()
 
 
 def _needed(spec: ProjectSpec) -> set[str | None]:
