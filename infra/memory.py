@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 ROOT = Path("/")
+IN_MEMORY = ("tmpfs", "ramfs")
 _FILES = {"": "memory.max", "memory": "memory.limit_in_bytes"}
 """By controller, as /proc/self/cgroup names it: version 2 has one hierarchy without a name (cgroups(7))."""
 
@@ -25,6 +26,15 @@ def usable_bytes(root: Path = ROOT) -> int:
     own = (resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
     stated = [limit for limit in own if limit != resource.RLIM_INFINITY]
     return min([psutil.virtual_memory().available, *stated, *_group_limits(root)])
+
+
+def lies_in_memory(folder: Path) -> bool:
+    """Return whether what is written into the folder takes memory: it is on a tmpfs, as /tmp is with many distributions."""
+    place = folder.resolve()
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if place.is_relative_to(mount.mountpoint)]
+    # The longest path, and of several mounts on one the last: it lies on the others.
+    over = max(enumerate(mounts), key=lambda found: (len(found[1].mountpoint), found[0]), default=None)
+    return over is not None and over[1].fstype in IN_MEMORY
 
 
 def _group_limits(root: Path) -> Iterator[int]:

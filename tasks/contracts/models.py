@@ -130,7 +130,9 @@ class FitReport(Contract):
     cpu_seconds: float
     gpu_seconds: float = Field(0.0, description="Seconds for which training held the GPU.")
     peak_memory_mb: float = Field(
-        0.0, description="Highest resident memory of the training process, in MB (10^6 bytes)."
+        0.0,
+        description="Highest resident memory of the training process, in MB (10^6 bytes); pages count of rows that it read from a "
+        "file, which the system takes back when memory is short.",
     )
     gpu_peak_memory_mb: float = Field(
         0.0, description="Most of the GPU's memory that training held, in MB (10^6 bytes)."

@@ -204,7 +204,11 @@ class ProjectSpec(Contract):
     validation: Validation = Field(Validation(), description="What happens with rows that break the contract.")
     split: Split = Field(Split(), description="How rows become training and test rows, before anything is fitted.")
     training_rows: TrainingRows = Field(TrainingRows(), description="Which of the rows before the test rows train.")
-    prepare: Preparation = Field(Preparation(), description="Cleaning and features by type of column.")
+    prepare: Preparation = Field(
+        Preparation(),
+        description="Cleaning and features by type of column. For a network it is learnt from rows that hold at most 16.8 million "
+        "values (rows times columns; a text counts as 200): of more, from a draw of so many by `seed`.",
+    )
     candidates: dict[Name, Candidate] = Field(
         min_length=1, description="The ways to make the model, by name; the simplest first."
     )

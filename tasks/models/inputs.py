@@ -290,9 +290,20 @@ class StoredTable:
     def __len__(self) -> int:
         return len(self.lean)
 
+    def take(self, positions: Array) -> "StoredTable":
+        """Return the rows at these positions, in this order."""
+        return StoredTable(self.lean.iloc[positions].reset_index(drop=True), self.inputs.take(positions), self.source)
+
 
 Table = pd.DataFrame | StoredTable
 """Rows with all their columns."""
+
+
+def take_rows(table: Table, positions: Array) -> Table:
+    """Return the table's rows at these positions, in this order; what lies in a file stays there."""
+    if isinstance(table, StoredTable):
+        return table.take(positions)
+    return table.iloc[positions].reset_index(drop=True)
 
 
 def lean_columns(table: Table) -> pd.DataFrame:

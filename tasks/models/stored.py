@@ -63,6 +63,11 @@ class Stored:
         return len(self.held) if self.places is None else len(self.places)
 
     @property
+    def base(self) -> "Array | StoredFrame":
+        """What this is a view of, as arrays say it."""
+        return self.held
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return (len(self), *self.held.shape[1:])
 

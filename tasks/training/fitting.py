@@ -94,7 +94,8 @@ def fit_project(
     except MemoryError as error:
         raise MemoryRanOut(
             f"{spec.name}: memory ran out in training on {len(frame):,} rows ({error or 'no more is to be had'}).",
-            remedy="Train on a worker with more memory, or with fewer candidates, smaller trees or less vocabulary.",
+            remedy="Train on a worker with more memory, or with fewer candidates, smaller trees or less vocabulary; "
+            "networks alone may do with less (compute.memory_mb).",
         ) from error
     fitted = (chosen, *beside)
     gpu = _gpu_use_since(gpu_started)

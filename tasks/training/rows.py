@@ -1,5 +1,6 @@
 """The training rows: read into memory, or, where they would take too much of it, with their features in a file."""
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from math import prod
@@ -11,7 +12,8 @@ import pyarrow.parquet as pq
 
 from infra.errors import IntegrityError
 from infra.frames import digest_frame, digest_parquet, read_parquet
-from infra.memory import usable_bytes
+from infra.memory import lies_in_memory, usable_bytes
+from infra.settings import load_settings
 from tasks.contracts.project import ProjectSpec
 from tasks.models.inputs import InputColumns, Inputs, StoredTable, Table
 from tasks.models.stored import CHUNK_BYTES, store
@@ -21,8 +23,9 @@ logger = logging.getLogger(__name__)
 SHARE = 0.5
 """Of the memory that the process may use, which the rows may take: the rest is the network's and the libraries'."""
 
-COPIES = 3
-"""How often a training in memory holds the inputs: as they were read, as the rows of one fit, as the network takes them."""
+COPIES = 4
+"""How often a training in memory holds the inputs at its peak: as read, as the rows of one fit, as the network takes them, and
+once while they are handed over (measured: `python -m benchmarks memory`)."""
 
 CELL_BYTES = 64
 """What a text, a category or a picture costs as a Python object beside its content."""
@@ -54,7 +57,7 @@ def open_table(path: Path, spec: ProjectSpec, folder: Path) -> Table:
         )
     if len(classical) == len(spec.candidates):
         return read_parquet(path)
-    table = store_table(path, spec, folder)
+    table = store_table(path, spec, find_disk(folder))
     logger.info(
         "%s: %d training rows would take about %d MB in memory, more than %d MB: networks read them from a file, batch by batch",
         *(spec.name, len(table), needed / 1e6, limit / 1e6),
@@ -66,6 +69,19 @@ def find_limit(spec: ProjectSpec) -> int:
     """Return the bytes that training rows may take: `compute.memory_mb`, or half of what the process may use."""
     stated = spec.compute.memory_mb
     return int(SHARE * usable_bytes()) if stated is None else int(stated * 1e6)
+
+
+def find_disk(scratch: Path) -> Path:
+    """Return the scratch folder, or KEEPFIT_HOME where that lies in memory (tmpfs): rows kept there would take it all the same."""
+    folders = [scratch, load_settings().home]
+    for folder in folders:
+        if folder.is_dir() and not lies_in_memory(folder):
+            return folder
+    logger.warning(
+        "the temporary folder %s lies in memory, KEEPFIT_HOME as well: the rows kept there take memory. Set TMPDIR to a disk.",
+        scratch,
+    )
+    return scratch
 
 
 def estimate_bytes(path: Path, spec: ProjectSpec) -> int:
@@ -90,8 +106,11 @@ def store_table(path: Path, spec: ProjectSpec, folder: Path) -> StoredTable:
 
 
 def digest_table(table: Table) -> str:
-    """Return the content digest of the rows, the same wherever they are."""
-    return digest_parquet(table.source) if isinstance(table, StoredTable) else digest_frame(table)
+    """Return what names the rows: their content digest, the same wherever they are; of part of a file, that and which part."""
+    if not isinstance(table, StoredTable):
+        return digest_frame(table)
+    whole, places = digest_parquet(table.source), table.inputs.places
+    return whole if places is None else hashlib.sha256(whole.encode() + places.astype("<i8").tobytes()).hexdigest()
 
 
 def _needed(spec: ProjectSpec) -> set[str | None]:
@@ -105,8 +124,10 @@ def _read_inputs(path: Path, columns: InputColumns) -> Iterator[Inputs]:
         about = file.metadata
         size = 8 * len(columns.names) + prod(columns.pixels or (0,))
         size += sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups)) // about.num_rows
-        for batch in file.iter_batches(max(1, CHUNK_BYTES // size), columns=list(columns.names)):
-            yield columns.read(_to_frame(batch))
+        # Row group by row group: over several at once pyarrow keeps what it has read.
+        for group in range(about.num_row_groups):
+            for batch in file.iter_batches(max(1, CHUNK_BYTES // size), [group], list(columns.names)):
+                yield columns.read(_to_frame(batch))
 
 
 def _to_frame(batch: pa.RecordBatch) -> pd.DataFrame:

@@ -69,12 +69,13 @@ def train(run: RunContext, parts: SplitRef) -> FitReport:
 @step
 def study(run: RunContext, parts: SplitRef, candidates: tuple[str, ...]) -> CandidateStudy:
     """Return what the candidates suffer from, measured on the training rows alone, with its pictures and its page."""
+    from tasks.training.rows import open_table
     from tasks.training.study.measurement import study_candidates
     from tasks.training.study.page import render_page
     from tasks.training.study.pictures import draw_study
 
     with opened(run) as bench:
-        rows, load = bench.read_frame(parts.train), bench.plugin_loader()
+        rows, load = open_table(bench.fetch(parts.train), bench.spec, bench.scratch), bench.plugin_loader()
         report = study_candidates(bench.spec, rows, load, tell_progress, candidates, tune=_tuner(bench, load))
         drawn = draw_study(report)
         pictures = {title: bench.store.put_bytes(data, PNG) for title, data in drawn.items()}

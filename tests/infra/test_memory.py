@@ -1,8 +1,9 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from infra.memory import usable_bytes
+from infra.memory import lies_in_memory, usable_bytes
 
 GROUPS = {
     "version 2": ("0::/jobs/one\n", "sys/fs/cgroup/jobs/one/memory.max"),
@@ -30,3 +31,11 @@ def test_the_limit_of_a_control_group_bounds_what_is_usable(tmp_path: Path, grou
 def test_a_group_without_a_limit_leaves_what_the_machine_has(tmp_path: Path, said: str) -> None:
     place(tmp_path, "0::/jobs\n", "sys/fs/cgroup/jobs/memory.max", said)
     assert 1_000_000 < usable_bytes(tmp_path) < 9223372036854771712
+
+
+def test_a_folder_of_a_memory_file_system_is_told_from_one_on_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = [("/", "ext4"), ("/tmp", "tmpfs"), ("/tmp/disk", "ext4"), ("/srv", "ext4"), ("/srv", "tmpfs")]
+    listed = [SimpleNamespace(mountpoint=place, fstype=kind) for place, kind in mounts]
+    monkeypatch.setattr("psutil.disk_partitions", lambda all: listed)  # noqa: A006  psutil's name
+    asked = ["/home/one", "/tmp/one", "/tmp/disk/one", "/tmpother", "/srv"]
+    assert [lies_in_memory(Path(folder)) for folder in asked] == [False, True, False, False, True]

@@ -5,14 +5,13 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from infra.errors import InsufficientData
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers
 from tasks.metrics.own import load_own
 from tasks.metrics.registry import Metric, find_metric, find_positive
-from tasks.models.inputs import Rows
+from tasks.models.inputs import Rows, Table
 from tasks.models.model import Array, Floats, Load, OnEpoch, class_labels
 from tasks.models.partition import Positions, cross_validate
 from tasks.models.recipes import fit_rows
@@ -126,7 +125,7 @@ def _some(fit: Positions) -> Positions:
     return fit if len(fit) <= SCORED_ROWS else fit[np.linspace(0, len(fit) - 1, SCORED_ROWS).astype(np.intp)]
 
 
-def open_judge(spec: ProjectSpec, frame: pd.DataFrame, load: Load, tally: Tally, *, networks: bool) -> Judge:
+def open_judge(spec: ProjectSpec, frame: Table, load: Load, tally: Tally, *, networks: bool) -> Judge:
     """Return the judge of these training rows.
 
     Parameters

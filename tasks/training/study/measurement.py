@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from infra.errors import UsageError, name_values
 from infra.suggestion import suggest
 from tasks.contracts.models import FoldDifference
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.study_report import CandidateStudy, Diagnosis, LearningCurve, Luck, NestedEstimate, ValidationCurve
+from tasks.models.inputs import Table
 from tasks.models.model import Floats, Load
 from tasks.models.recipes import stated_threads
 from tasks.training.fold_scores import compare_all
@@ -28,14 +28,14 @@ from tasks.training.study.judging import Judge, Tally, open_judge
 from tasks.training.study.nesting import Tune, estimate_nested
 
 
-def leave_untuned(spec: ProjectSpec, _rows: pd.DataFrame) -> ProjectSpec:
+def leave_untuned(spec: ProjectSpec, _rows: Table) -> ProjectSpec:
     """Return the project as it is: what is tuned where nothing has a search."""
     return spec
 
 
 def study_candidates(
     spec: ProjectSpec,
-    frame: pd.DataFrame,
+    frame: Table,
     load: Load,
     progress: Progress,
     candidates: Sequence[str] = (),
@@ -103,7 +103,7 @@ class Measured(NamedTuple):
 def _measure(
     spec: ProjectSpec,
     names: Sequence[str],
-    frame: pd.DataFrame,
+    frame: Table,
     load: Load,
     progress: Progress,
     *,

@@ -3,23 +3,23 @@
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
 from infra.errors import InsufficientData
 from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
 from tasks.contracts.study_report import NestedEstimate
+from tasks.models.inputs import Table, take_rows
 from tasks.models.model import Load
 from tasks.training.fold_scores import corrected_standard_error
 from tasks.training.selection import Progress, select_candidate
 from tasks.training.study.judging import Judge
 
-Tune = Callable[[ProjectSpec, pd.DataFrame], ProjectSpec]
+Tune = Callable[[ProjectSpec, Table], ProjectSpec]
 """Returns the project with the parameters that were found for its candidates on these rows."""
 
 
 def estimate_nested(
-    judge: Judge, frame: pd.DataFrame, progress: Progress, *, untuned: ProjectSpec, tune: Tune
+    judge: Judge, frame: Table, progress: Progress, *, untuned: ProjectSpec, tune: Tune
 ) -> NestedEstimate:
     """Return the score of the procedure "tune, select, then fit the chosen one", beside the naive score of what it chose.
 
@@ -49,7 +49,7 @@ def estimate_nested(
     folds = judge.folds[: judge.round]
     scores, chosen = [], []
     for at, (fit, held) in enumerate(folds, start=1):
-        rows = frame.iloc[fit].reset_index(drop=True)
+        rows = take_rows(frame, fit)
         spec = tune(untuned, rows)
         name = _select(spec, rows, judge.load, progress)
         chosen.append(name)
@@ -70,7 +70,7 @@ def estimate_nested(
     )
 
 
-def _select(spec: ProjectSpec, rows: pd.DataFrame, load: Load, progress: Progress) -> str:
+def _select(spec: ProjectSpec, rows: Table, load: Load, progress: Progress) -> str:
     try:
         scores = select_candidate(spec, rows, load, progress)
     except InsufficientData as error:

@@ -64,13 +64,18 @@ def inputs_of(kind: str) -> Any:
     return values.astype(np.uint8) if kind == "pictures" else values.reshape(ROWS, 6) / 7
 
 
-@pytest.mark.parametrize("kind", ["numbers", "pictures", "frame"])
+@pytest.fixture(scope="module", params=["numbers", "pictures", "frame"])
+def both(request: pytest.FixtureRequest, folder: Path) -> tuple[Any, Stored]:
+    """Inputs in memory and in a file."""
+    inputs = inputs_of(request.param)
+    return inputs, kept(inputs, folder)
+
+
 @given(first=POSITIONS, second=POSITIONS)
 def test_inputs_in_a_file_are_those_in_memory_at_any_positions(
-    folder: Path, kind: str, first: np.ndarray, second: np.ndarray
+    both: tuple[Any, Stored], first: np.ndarray, second: np.ndarray
 ) -> None:
-    inputs = inputs_of(kind)
-    found, every = kept(inputs, folder), np.arange(ROWS)
+    (inputs, found), every = both, np.arange(ROWS)
     assert alike(found[first], take_inputs(inputs, first))
     assert alike(hold(found.take(first)), take_inputs(inputs, first))
     if len(first):

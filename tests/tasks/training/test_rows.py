@@ -12,7 +12,7 @@ from infra.errors import IntegrityError
 from infra.frames import digest_frame, digest_parquet, write_parquet
 from tasks.contracts.project import ProjectSpec
 from tasks.models import stored
-from tasks.models.inputs import InputColumns, Rows, StoredTable
+from tasks.models.inputs import InputColumns, Rows, StoredTable, take_rows
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tasks.models.stored import Stored, hold
@@ -77,6 +77,16 @@ def test_a_picture_is_decoded_a_block_at_a_time(tmp_path: Path, monkeypatch: pyt
 def test_rows_have_one_digest_in_memory_and_in_a_file(tmp_path: Path, spec: ProjectSpec, frame: pd.DataFrame) -> None:
     table = store_table(written(frame, tmp_path), spec, tmp_path)
     assert digest_table(table) == digest_table(frame) == digest_frame(frame)
+
+
+def test_a_part_of_rows_in_a_file_is_those_rows_under_a_name_of_its_own(tmp_path: Path) -> None:
+    spec, frame = TABLES["mixed"]
+    table, positions = store_table(written(frame, tmp_path), spec, tmp_path), np.array([5, 2, 40])
+    part, near = take_rows(table, positions), take_rows(frame, positions)
+    assert len(part) == 3
+    pd.testing.assert_frame_equal(hold(Rows.read(part, spec).inputs), Rows.read(near, spec).inputs)
+    names = {digest_table(take_rows(table, positions[order])) for order in ([0, 1, 2], [0, 1, 2], [1, 0, 2])}
+    assert len({*names, digest_table(table)}) == 3
 
 
 def test_a_column_of_missing_bytes_has_the_digest_of_the_frame(tmp_path: Path) -> None:
@@ -147,6 +157,20 @@ def test_a_network_of_pictures_is_the_same_from_a_file_bit_by_bit(
     assert first == second
     assert models[0].history == models[1].history
     assert {file.name for file in tmp_path.iterdir()} == {"rows.parquet", "model"}
+    # And it answers block by block what it answers to all pictures at once.
+    unseen = picture_rows(1_100, seed=1)
+    model = models[0]
+    decoded = InputColumns.of(spec).read(unseen)
+    monkeypatch.setattr(InputColumns, "read", at_most_a_block(InputColumns.read))
+    assert np.array_equal(model.predict_proba(unseen), model.proba_inputs(decoded))
+
+
+def at_most_a_block(read: Any) -> Any:
+    def checked(self: InputColumns, frame: pd.DataFrame) -> Any:
+        assert len(frame) <= 1_024
+        return read(self, frame)
+
+    return checked
 
 
 @pytest.mark.slow
