@@ -29,6 +29,7 @@ What the candidates of the projects reach on their test rows, beside published f
   A figure that was chosen on the test rows is too high by an unknown amount: its epochs, or its network, were picked by it.
 - **an epoch**: median time from the end of one epoch to that of the next, CPU seconds of all threads in brackets; the first,
   which compiles, is left out. **◦**: others worked on the machine meanwhile; then the CPU seconds say more than the clock.
+- **epochs**, in the last table: all that were trained, those of a first training that only watches counted with them.
 - **†**: measured before the candidate, or its project's columns, split or Python, were changed.
 """
 

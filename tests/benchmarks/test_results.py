@@ -1,6 +1,7 @@
 """The results page: candidates that can be copied, rows that are kept, nothing left unsaid. Only iris is fitted, in milliseconds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,24 @@ def test_the_picture_is_drawn_from_no_rows_and_differs_with_them() -> None:
     some = draw_results([(IMDB, summarise(IMDB, rows_of(make_row(IMDB, "lstm", 0), make_row(IMDB, "lstm", 1, 0.9))))])
     assert empty.startswith(b"\x89PNG")
     assert some != empty
+
+
+def test_a_figure_is_of_another_candidate_once_its_own_code_or_keys_are_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "fashion"
+    folder.mkdir()
+    for name in ("data.py", "network.py", "project.yaml"):
+        (folder / name).write_bytes((PROJECTS / "fashion" / name).read_bytes())
+    fashion = next(subject for subject in SUBJECTS if subject.name == "fashion")
+
+    def codes() -> list[str]:
+        copy = replace(fashion, project=load_project(tmp_path, "fashion"))
+        return [name_code(copy, name) for name in ("cnn", "dense")]
+
+    cnn, dense = codes()
+    (folder / "unused.py").write_text("x = 1\n")
+    assert codes() == [cnn, dense]
+    (folder / "network.py").write_text((folder / "network.py").read_text() + "\n# another\n")
+    assert codes()[0] != cnn
+    assert codes()[1] == dense
+    fewer = fashion.spec.candidates | {"dense": fashion.spec.candidates["cnn-by-name"]}
+    assert name_code(replace(fashion, spec=fashion.spec.model_copy(update={"candidates": fewer})), "dense") != dense
