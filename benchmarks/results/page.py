@@ -1,11 +1,13 @@
 """docs/results.md from the rows: what was measured, what others published, what is missing. Nothing is fitted here."""
 
+from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.results.picture import draw_results
 from benchmarks.results.rows import Row, Rows
 from benchmarks.results.subjects import Published, Subject
-from benchmarks.results.summary import Summary, summarise
+from benchmarks.results.summary import Said, Summary, summarise
 from infra.figures import tell
 
 PICTURE = "images/results.png"
@@ -54,12 +56,24 @@ def render_page(subjects: list[Subject], rows: Rows, seeds: int = 3) -> str:
     told = [(subject, summarise(subject, rows)) for subject in _in_order(subjects)]
     parts = [
         INTRODUCTION,
+        _render_count(told),
         f"![Test figures of the candidates beside published ones]({PICTURE})\n",
         *(_render_subject(subject, summaries, seeds) for subject, summaries in told),
         _render_missing(told, seeds),
         _render_fits(rows),
     ]
     return "\n".join(parts)
+
+
+def _render_count(told: list[tuple[Subject, list[Summary]]]) -> str:
+    said = Counter(
+        summary.hold_against(published)
+        for subject, summaries in told
+        for summary in summaries
+        for published in subject.file.published.get(summary.candidate, [])
+    )
+    counts = ", ".join(f"{said[verdict]} {verdict}" for verdict in get_args(Said) if said[verdict])
+    return f"Of {said.total()} published figures: {counts}. Why one is not reached stands below its table.\n"
 
 
 def _render_subject(subject: Subject, summaries: list[Summary], seeds: int) -> str:

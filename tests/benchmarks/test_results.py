@@ -123,6 +123,16 @@ def test_each_row_is_on_the_page_once_and_what_is_missing_is_said(kept: set[tupl
         assert section.count(f"| {len(there)} of {SEEDS} |") >= 1
 
 
+def test_each_published_figure_is_counted_once_and_one_that_is_not_reached_has_its_reason() -> None:
+    published = sum(len(figures) for subject in SUBJECTS for figures in subject.file.published.values())
+    assert f"Of {published} published figures: {published} not measured." in render_page(SUBJECTS, {}, SEEDS)
+    for subject in SUBJECTS:
+        for summary in summarise(subject, read_rows(FILE)):
+            figures = subject.file.published.get(summary.candidate, [])
+            if any(summary.hold_against(one) == "not reached" for one in figures):
+                assert subject.file.remarks.get(summary.candidate), f"{subject.name}/{summary.candidate}: why?"
+
+
 def test_the_page_in_docs_is_what_the_rows_make() -> None:
     page = FILE.with_suffix(".md").read_text(encoding="utf-8")
     assert page == render_page(SUBJECTS, read_rows(FILE), SEEDS), "run: python -m benchmarks.results --page"
