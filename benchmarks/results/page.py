@@ -1,11 +1,13 @@
 """docs/results.md from the rows: what was measured, what others published, what is missing. Nothing is fitted here."""
 
+from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.results.picture import draw_results
 from benchmarks.results.rows import Row, Rows
 from benchmarks.results.subjects import Published, Subject
-from benchmarks.results.summary import Summary, summarise
+from benchmarks.results.summary import Said, Summary, summarise
 from infra.figures import tell
 
 PICTURE = "images/results.png"
@@ -29,6 +31,7 @@ What the candidates of the projects reach on their test rows, beside published f
   A figure that was chosen on the test rows is too high by an unknown amount: its epochs, or its network, were picked by it.
 - **an epoch**: median time from the end of one epoch to that of the next, CPU seconds of all threads in brackets; the first,
   which compiles, is left out. **◦**: others worked on the machine meanwhile; then the CPU seconds say more than the clock.
+- **epochs**, in the last table: all that were trained, those of a first training that only watches counted with them.
 - **†**: measured before the candidate, or its project's columns, split or Python, were changed.
 """
 
@@ -53,12 +56,24 @@ def render_page(subjects: list[Subject], rows: Rows, seeds: int = 3) -> str:
     told = [(subject, summarise(subject, rows)) for subject in _in_order(subjects)]
     parts = [
         INTRODUCTION,
+        _render_count(told),
         f"![Test figures of the candidates beside published ones]({PICTURE})\n",
         *(_render_subject(subject, summaries, seeds) for subject, summaries in told),
         _render_missing(told, seeds),
         _render_fits(rows),
     ]
     return "\n".join(parts)
+
+
+def _render_count(told: list[tuple[Subject, list[Summary]]]) -> str:
+    said = Counter(
+        summary.hold_against(published)
+        for subject, summaries in told
+        for summary in summaries
+        for published in subject.file.published.get(summary.candidate, [])
+    )
+    counts = ", ".join(f"{said[verdict]} {verdict}" for verdict in get_args(Said) if said[verdict])
+    return f"Of {said.total()} published figures: {counts}. Why one is not reached stands below its table.\n"
 
 
 def _render_subject(subject: Subject, summaries: list[Summary], seeds: int) -> str:

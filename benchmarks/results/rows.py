@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from benchmarks.results.subjects import Subject
+from infra.projects import digest_module
 from tasks.contracts.evaluation import MetricValue
 from tasks.contracts.frozen import Contract
 
@@ -76,7 +77,7 @@ def write_rows(rows: Rows, path: Path) -> None:
 
 
 def name_code(subject: Subject, candidate: str) -> str:
-    """Return the digest of what the candidate is made of: its keys, those of the project that training reads, the project's Python.
+    """Return the digest of what the candidate is made of: its keys, those of the project that training reads, the Python of both.
 
     keepfit's own code is not in it: with every commit all rows, hours of work, would be out of date. Each row says of which
     commit it is, and `--again` measures anew.
@@ -86,9 +87,21 @@ def name_code(subject: Subject, candidate: str) -> str:
         "candidate": spec.candidates[candidate].model_dump(mode="json", exclude_defaults=True),
         "prepare": spec.preparation_of(candidate).model_dump(mode="json", exclude_defaults=True),
         "columns": {name: one.model_dump(mode="json", exclude_defaults=True) for name, one in spec.columns.items()},
-        "split": spec.split.model_dump(mode="json"),
+        "split": spec.split.model_dump(mode="json", exclude_defaults=True),
         "decision": spec.decision.model_dump(mode="json", exclude_defaults=True),
         "metrics": subject.file.metrics,
-        "code": subject.project.code,
+        "code": _digest_functions(subject, candidate),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _digest_functions(subject: Subject, candidate: str) -> dict[str, str]:
+    """Return the digest behind each function of the project that makes its rows or this candidate."""
+    network, folder = subject.spec.candidates[candidate].network, subject.project.folder
+    steps = [step.function for step in subject.spec.preparation_of(candidate).steps]
+    named = [subject.spec.source.function, network.build if network else None, *steps]
+    return {
+        reference: digest_module(folder.path / f"{reference.partition(':')[0]}.py", f"projects.{folder.name}")
+        for reference in named
+        if reference
+    }

@@ -34,9 +34,20 @@ def digest_source(function: Callable[..., Any], reference: str) -> str:
             f"{getattr(function, '__module__', None) or type(function).__name__}.",
             remedy="Define it there, so that its source can be told from another.",
         )
+    return digest_module(Path(path), module.__package__ or "")
+
+
+def digest_module(path: Path, package: str) -> str:
+    """Return the SHA-256 over a module's file and over every module of its folder that it imports, without running any.
+
+    Parameters
+    ----------
+    package
+        The folder's name in absolute imports.
+    """
     digest = hashlib.sha256()
-    for part in sorted(_follow(Path(path), Path(path).parent, module.__package__ or "")):
-        for piece in (part.relative_to(Path(path).parent).as_posix().encode(), part.read_bytes()):
+    for part in sorted(_follow(path, path.parent, package)):
+        for piece in (part.relative_to(path.parent).as_posix().encode(), part.read_bytes()):
             digest.update(len(piece).to_bytes(8, "big") + piece)
     return digest.hexdigest()
 

@@ -1,6 +1,7 @@
 """The results page: candidates that can be copied, rows that are kept, nothing left unsaid. Only iris is fitted, in milliseconds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,16 @@ def test_each_row_is_on_the_page_once_and_what_is_missing_is_said(kept: set[tupl
         assert section.count(f"| {len(there)} of {SEEDS} |") >= 1
 
 
+def test_each_published_figure_is_counted_once_and_one_that_is_not_reached_has_its_reason() -> None:
+    published = sum(len(figures) for subject in SUBJECTS for figures in subject.file.published.values())
+    assert f"Of {published} published figures: {published} not measured." in render_page(SUBJECTS, {}, SEEDS)
+    for subject in SUBJECTS:
+        for summary in summarise(subject, read_rows(FILE)):
+            figures = subject.file.published.get(summary.candidate, [])
+            if any(summary.hold_against(one) == "not reached" for one in figures):
+                assert subject.file.remarks.get(summary.candidate), f"{subject.name}/{summary.candidate}: why?"
+
+
 def test_the_page_in_docs_is_what_the_rows_make() -> None:
     page = FILE.with_suffix(".md").read_text(encoding="utf-8")
     assert page == render_page(SUBJECTS, read_rows(FILE), SEEDS), "run: python -m benchmarks.results --page"
@@ -220,3 +231,24 @@ def test_the_picture_is_drawn_from_no_rows_and_differs_with_them() -> None:
     some = draw_results([(IMDB, summarise(IMDB, rows_of(make_row(IMDB, "lstm", 0), make_row(IMDB, "lstm", 1, 0.9))))])
     assert empty.startswith(b"\x89PNG")
     assert some != empty
+
+
+def test_a_figure_is_of_another_candidate_once_its_own_code_or_keys_are_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "fashion"
+    folder.mkdir()
+    for name in ("data.py", "network.py", "project.yaml"):
+        (folder / name).write_bytes((PROJECTS / "fashion" / name).read_bytes())
+    fashion = next(subject for subject in SUBJECTS if subject.name == "fashion")
+
+    def codes() -> list[str]:
+        copy = replace(fashion, project=load_project(tmp_path, "fashion"))
+        return [name_code(copy, name) for name in ("cnn", "dense")]
+
+    cnn, dense = codes()
+    (folder / "unused.py").write_text("x = 1\n")
+    assert codes() == [cnn, dense]
+    (folder / "network.py").write_text((folder / "network.py").read_text() + "\n# another\n")
+    assert codes()[0] != cnn
+    assert codes()[1] == dense
+    fewer = fashion.spec.candidates | {"dense": fashion.spec.candidates["cnn-by-name"]}
+    assert name_code(replace(fashion, spec=fashion.spec.model_copy(update={"candidates": fewer})), "dense") != dense
