@@ -4,6 +4,7 @@ The canaries are drawn anew each time: written here, they would stand in the unc
 """
 
 import base64
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from tests.faults.places import FaultPlace
 from tests.faults.prefect_server import PrefectServer
 from tests.faults.roles import draw_canary, make_database, make_role
-from tests.flows.conftest import Zygote, light_projects  # noqa: F401 - a fixture
+from tests.flows.conftest import Zygote, light_projects, prefect_database  # noqa: F401 - fixtures
 from tests.servers import seaweed
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.postgres import PostgresServer, serving_postgres
@@ -21,8 +22,12 @@ from tests.servers.seaweed import S3Server, start_s3_server
 
 
 @pytest.fixture(scope="package")
-def own_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def own_prefect(
+    prefect_database: Path,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[PrefectServer]:
     server = PrefectServer(tmp_path_factory.mktemp("own-prefect") / "home", f"operator:{draw_canary()}")
+    shutil.copytree(prefect_database, server.home, dirs_exist_ok=True)
     try:
         server.start()
         yield server

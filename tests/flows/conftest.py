@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from flows.cli.server import keep_no_heartbeats
 from flows.local_server import LocalServer
 from infra.registry.registry import open_registry
 from tests.flows.prepared import prepare_once
@@ -22,9 +23,24 @@ WATCHING = ("evidently.presets", "flows.monitoring", "flows.replay", "tasks.moni
 
 
 @pytest.fixture(scope="session")
-def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = LocalServer(tmp_path_factory.mktemp("prefect"))
+def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the database of a Prefect server that nothing was told yet: making it takes longer than a start."""
+
+    def make(folder: Path) -> None:
+        server = LocalServer(folder)
+        server.wait()
+        server.stop()
+
+    return prepare_once(tmp_path_factory, "prefect", make)
+
+
+@pytest.fixture(scope="session")
+def prefect_url(prefect_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("prefect")
+    shutil.copytree(prefect_database, home, dirs_exist_ok=True)
+    server = LocalServer(home)
     server.wait()
+    keep_no_heartbeats()  # flows that a test runs in its own process: the server stands for one of their own
     yield server.url
     server.stop()
 

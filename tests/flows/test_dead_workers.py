@@ -76,13 +76,13 @@ class Yard:
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def yard(prefect_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     home = tmp_path_factory.mktemp("yard")
     place = Place(None, home)  # type: ignore[arg-type]
     folder = make_table(place, home / "projects")
     chair = shutil.copytree(folder, folder.with_name("chair")) / "project.yaml"
     chair.write_text(chair.read_text().replace("name: table", "name: chair"))
-    server = LocalServer(home / "server")
+    server = LocalServer(Path(shutil.copytree(prefect_database, home / "server")))
     environment = {
         "PREFECT_API_URL": server.url,
         "KEEPFIT_HOME": str(home / "keepfit"),

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -21,9 +21,13 @@ from infra.errors import KeepfitError, OrchestratorUnavailable, UsageError
 from infra.settings import load_settings
 from tests.flows.conftest import Place
 from tests.flows.described import keep_deployments
+from tests.flows.tables import make_table
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = {"job_configuration": {"image": "{{ image }}"}, "variables": {"properties": {"image": {}}}}
+DECIDED = {"fit": 0, "retrain": 5}
+"""Slots that an operator gave to queues of cpu-pool."""
+
 CANARY = "operator:canary-71aa-prefect"
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("deploying")]
@@ -130,33 +134,57 @@ def test_twice_is_once_and_what_an_operator_decided_stays(desk: Desk, place: Pla
     assert (limits["gpu-pool"], limits["gpu-pool/default"]) == (1, 1)
 
 
-def test_a_changed_automation_is_brought_up_to_date_and_a_double_removed(desk: Desk, tmp_path: Path) -> None:
+class Again(NamedTuple):
+    """One more deployment, after somebody else has been there: what was so before it, what it said, what is so after it."""
+
+    automations: int
+    twin: str
+    """The automation that the file has changed, and that was there twice."""
+    limits: dict[str, int | None]
+    done: Deployed
+    told: list[str]
+    after: dict[str, int | None]
+
+
+@pytest.fixture(scope="module")
+def again(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Again:
+    folder, client = tmp_path_factory.mktemp("again"), desk.client
     raw = only(read_description(ROOT).raw, "sweep")
     raw["definitions"]["automations"][0]["trigger"]["within"] = 120
-    (tmp_path / FILE).write_text(yaml.safe_dump(raw))
-    before = desk.client.read_automations()
+    (folder / FILE).write_text(yaml.safe_dump(raw))
+    table = make_table(Place(None, folder), folder / "projects")  # type: ignore[arg-type]
+    before, limits = client.read_automations(), desk.limits()
     twin = next(each for each in before if "heartbeat" in each.name)
-    desk.client.create_automation(editable(twin))
-
-    desk.deploy(tmp_path)
-
-    within = {each.name: each.trigger.within.total_seconds() for each in desk.client.read_automations()}  # type: ignore[union-attr]
-    assert len(desk.client.read_automations()) == len(before)
-    assert within[twin.name] == 120
-
-
-def test_the_slots_that_an_operator_set_stay_where_none_are_asked_for(desk: Desk, tmp_path: Path) -> None:
-    """None at all is a way to let nothing start."""
-    (tmp_path / FILE).write_text(yaml.safe_dump(only(read_description(ROOT).raw, "sweep")))
-    before, decided = desk.limits(), {"fit": 0, "retrain": 5}
-    queues = {name: desk.client.read_work_queue_by_name(name, work_pool_name="cpu-pool") for name in decided}
-    for name, slots in decided.items():
-        desk.client.update_work_queue(queues[name].id, concurrency_limit=slots)
-    desk.deploy(tmp_path)
+    client.create_automation(editable(twin))
+    queues = {name: client.read_work_queue_by_name(name, work_pool_name="cpu-pool") for name in DECIDED}
+    for name, slots in DECIDED.items():
+        client.update_work_queue(queues[name].id, concurrency_limit=slots)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEEPFIT_PROJECTS", str(table.parent))
+        load_settings.cache_clear()
+        told = len(desk.told)
+        done = desk.deploy(folder)
+    load_settings.cache_clear()
     after = desk.limits()
-    for name in decided:
-        desk.client.update_work_queue(queues[name].id, concurrency_limit=before[f"cpu-pool/{name}"])
-    assert after == before | {"cpu-pool/fit": 0, "cpu-pool/retrain": 5, "cpu-pool": 2 + 0 + 5}
+    for name in DECIDED:
+        client.update_work_queue(queues[name].id, concurrency_limit=limits[f"cpu-pool/{name}"])
+    return Again(len(before), twin.name, limits, done, desk.told[told:], after)
+
+
+def test_a_changed_automation_is_brought_up_to_date_and_a_double_removed(desk: Desk, again: Again) -> None:
+    within = {each.name: each.trigger.within.total_seconds() for each in desk.client.read_automations()}  # type: ignore[union-attr]
+    assert len(desk.client.read_automations()) == again.automations
+    assert within[again.twin] == 120
+
+
+def test_the_slots_that_an_operator_set_stay_where_none_are_asked_for(again: Again) -> None:
+    """None at all is a way to let nothing start."""
+    assert again.after == again.limits | {"cpu-pool/fit": 0, "cpu-pool/retrain": 5, "cpu-pool": 2 + 0 + 5}
+
+
+def test_a_new_project_is_told_of_and_stops_nothing(again: Again) -> None:
+    assert again.done.neglected == ["table: has no deployment. Add a stanza to prefect.yaml, as iris has one"]
+    assert f"! {again.done.neglected[0]}" in again.told
 
 
 def editable(automation: AutomationCore, **changes: object) -> AutomationCore:
@@ -218,21 +246,6 @@ def test_a_project_without_a_deployment_is_told_what_to_do(desk: Desk, place: Pl
         assert code == 2
         assert "expected the deployment retrain/table" in said
         assert "keepfit deploy" in said
-
-
-def test_a_new_project_is_told_of_and_stops_nothing(
-    desk: Desk, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw = only(read_description(ROOT).raw, "sweep")
-    (tmp_path / FILE).write_text(yaml.safe_dump(raw))
-    monkeypatch.setenv("KEEPFIT_PROJECTS", str(table.parent))
-    load_settings.cache_clear()
-    try:
-        done = desk.deploy(tmp_path)
-    finally:
-        load_settings.cache_clear()
-    assert done.neglected == ["table: has no deployment. Add a stanza to prefect.yaml, as iris has one"]
-    assert f"! {done.neglected[0]}" in desk.told
 
 
 class Gatekeeper(BaseHTTPRequestHandler):

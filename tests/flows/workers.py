@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -99,9 +100,13 @@ class Shop:
 
     def children(self, name: str) -> list[FlowRun]:
         """Return the runs of the deployment `fit/name`, the first one first."""
-        with self.client() as client:
-            wanted = DeploymentFilter(name=DeploymentFilterName(any_=[name]))
-            return sorted(client.read_flow_runs(deployment_filter=wanted), key=lambda run: str(run.created))
+        wanted = DeploymentFilter(name=DeploymentFilterName(any_=[name]))
+        return sorted(self._asking.read_flow_runs(deployment_filter=wanted), key=lambda run: str(run.created))
+
+    @cached_property
+    def _asking(self) -> SyncPrefectClient:
+        """A client that stays: tests ask for the children five times a second, and opening one takes longer than an answer."""
+        return self.client().__enter__()
 
     def stop(self) -> None:
         for worker in self.workers:
@@ -113,3 +118,5 @@ class Shop:
                 worker.kill()
                 worker.wait()
         self.workers.clear()
+        if (asking := self.__dict__.pop("_asking", None)) is not None:
+            asking.__exit__(None, None, None)
