@@ -11,7 +11,7 @@ BENCHMARKS = {
     "overhead": "what keepfit adds to the bare work on iris, beside bare Prefect",
     "stack": "the production stack: up, trigger to release, twenty retrainings at once, memory",
     "store": "put and get, beside plain boto3 and plain file copies",
-    "transfer": "few pictures: a network of their own beside one that learnt to see from ImageNet",
+    "transfer": "few rows: networks that learn from them alone, beside ones that borrow",
     "tuning": "a search of parameters with one, two and four processes, beside a plain loop over its trials",
 }
 
