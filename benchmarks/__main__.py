@@ -16,7 +16,7 @@ BENCHMARKS = {
     "stack": "the production stack: up, trigger to release, twenty retrainings at once, memory",
     "store": "put and get, beside plain boto3 and plain file copies",
     "training": "rows a second of keepfit's training, beside plain Keras and plain scikit-learn with the same models",
-    "transfer": "few pictures: a network of their own beside one that learnt to see from ImageNet",
+    "transfer": "few rows: networks that learn from them alone, beside ones that borrow",
     "tuning": "a search of parameters with one, two and four processes, beside a plain loop over its trials",
 }
 

@@ -395,13 +395,6 @@ def network_config(network: Any) -> dict[str, Any]:
     """Return the network's architecture as JSON, without how it was trained."""
     import keras  # noqa: PLC0415  only once TensorFlow was started
 
-    config = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
-    found: dict[str, Any] = _leave_out_training(config)
-    return found
-
-
-def _leave_out_training(part: Any) -> Any:
-    """Return the config without optimizers and losses; a part of the network may have been trained by itself."""
-    if isinstance(part, dict):
-        return {key: _leave_out_training(value) for key, value in part.items() if key != "compile_config"}
-    return [_leave_out_training(each) for each in part] if isinstance(part, list) else part
+    config: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
+    config.pop("compile_config", None)
+    return config

@@ -10,7 +10,7 @@ from tasks.contracts.borrowing import PretrainedWeights
 from tasks.contracts.networks import Architecture, Augment, Network
 from tasks.models.model import Array
 from tasks.models.networks.catalogue import build_network
-from tasks.models.networks.efficientnet import BACKBONE, FEATURES, HEAD, WIDTH, let_go, place_weights
+from tasks.models.networks.efficientnet import BACKBONE, FEATURES, WIDTH, let_go, place_weights
 from tasks.models.networks.given_files import find_file
 from tasks.models.networks.layers import EMBEDDING
 from tasks.models.networks.mixing import mix_in_training
@@ -19,6 +19,8 @@ from tasks.models.networks.vectors import place_vectors, read_vectors
 from tasks.models.networks.weight_files import read_weights
 from tasks.models.stored import Stored
 
+HEAD = "head"
+"""Name of what is trained where a borrowed network stays still: the layers after it, as a network of their own."""
 LOOKED_AT = 64
 """Pictures that a borrowed network looks at together: on their way they take a megabyte each."""
 MOST_BYTES = 2**30
@@ -79,12 +81,12 @@ def find_pupil(keras: Any, network: Any, spec: Network, *, rows: int, classes: i
     if spec.pretrained is None or spec.unfreeze_after or spec.augment != Augment():
         return network
     fits = rows * WIDTH * np.dtype(np.float32).itemsize <= MOST_BYTES
-    return network.get_layer(HEAD) if fits else network
+    return keras.Model(network.get_layer(FEATURES).output, network.output, name=HEAD) if fits else network
 
 
 def look(network: Any, pupil: Any, inputs: Array | Stored) -> Array | Stored:
     """Return what the pupil is taught on, shape (n, …): the inputs, or what the network sees in them before its head."""
-    if pupil.name != HEAD:
+    if pupil is network or pupil.name != HEAD:
         return inputs
     import keras  # noqa: PLC0415  only once TensorFlow was started
 

@@ -17,8 +17,8 @@ from tasks.models.networks.images import list_changes
 from tasks.models.networks.layers import add_answer, add_hidden, drop, read_picture
 from tasks.models.networks.shape import NetworkShape
 
-BACKBONE, FEATURES, HEAD = "backbone", "features", "head"
-"""Names of the layers that hold the borrowed network, the mean over its places, and what is taught first."""
+BACKBONE, FEATURES = "backbone", "features"
+"""Names of the layers that hold the borrowed network, and the mean over its places."""
 CENTRE, SPREAD, LIGHTEST = 127.0, 128.0, 255.0
 """What its makers' pixels are scaled by: (pixel - 127) / 128."""
 EPSILON = 1e-3
@@ -58,14 +58,8 @@ def build_efficientnet(keras: Any, shape: NetworkShape, spec: EfficientNetLite0)
     tensor = layers.Resizing(spec.size, spec.size)(tensor)
     tensor = layers.Rescaling(LIGHTEST / SPREAD, offset=-CENTRE / SPREAD)(tensor)
     seen = layers.GlobalAveragePooling2D(name=FEATURES)(build_backbone(keras, spec.size)(tensor))
-    return keras.Model(inputs, _build_head(keras, shape, spec)(seen))
-
-
-def _build_head(keras: Any, shape: NetworkShape, spec: EfficientNetLite0) -> Any:
-    """Return what learns from the first epoch on, as a network of its own."""
-    features = keras.Input((WIDTH,))
-    hidden = add_hidden(keras, drop(keras, features, spec.dropout), spec)
-    return keras.Model(features, add_answer(keras, hidden, shape, spec), name=HEAD)
+    features = add_hidden(keras, drop(keras, seen, spec.dropout), spec)
+    return keras.Model(inputs, add_answer(keras, features, shape, spec))
 
 
 def build_backbone(keras: Any, size: int) -> Any:

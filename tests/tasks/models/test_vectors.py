@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from infra.errors import IntegrityError, SpecError
+from infra.settings import load_settings
 from tasks.contracts.borrowing import Embeddings
 from tasks.contracts.networks import Network
 from tasks.models.loading import load_model
@@ -142,7 +143,11 @@ def fit(folder, monkeypatch, epochs=2, keys=None, **given):
     columns = {"note": {"type": "text"}, "y": {"type": "integer"}}
     spec = numbers_spec({"one": candidate}, columns=columns)
     frame = pd.DataFrame({"note": ["good film", "bad film"] * 20, "y": [1, 0] * 20})
-    return fit_candidate("one", spec, frame, load=no_functions)
+    load_settings.cache_clear()
+    try:
+        return fit_candidate("one", spec, frame, load=no_functions)
+    finally:
+        load_settings.cache_clear()
 
 
 def vectors_of(model):
