@@ -67,7 +67,7 @@ def train_network(
     if isinstance(spec.schedule, PlateauRate):
         callbacks.append(step_down(keras, spec.schedule))
     history: dict[str, list[float]] = {}
-    with _telling_memory(tensorflow, spec.batch_size, where):
+    with _telling_memory(tensorflow, spec.step_rows, where):
         for start, end in _stages(spec, last, unfreeze):
             stops = [stop] if stop and end == last else []
             fitted = network.fit(
@@ -75,7 +75,7 @@ def train_network(
                 sample_weight=weights,
                 initial_epoch=start,
                 epochs=end,
-                batch_size=spec.batch_size,
+                batch_size=spec.step_rows,
                 validation_data=watched,
                 callbacks=[*callbacks, *stops],
                 verbose=0,
