@@ -83,14 +83,14 @@ def train_network(
     import tensorflow  # noqa: PLC0415
 
     last = epochs or spec.epochs
-    feed = Feed(tensorflow, rows if weights is None else (*rows, weights), batch_size=spec.batch_size, seed=seed)
+    feed = Feed(tensorflow, rows if weights is None else (*rows, weights), batch_size=spec.step_rows, seed=seed)
     stop = _end_early(keras, spec) if watched is not None and epochs is None else None
     plateau = step_down(keras, spec.schedule) if isinstance(spec.schedule, PlateauRate) else None
     training = _Training(
         tensorflow,
         network,
         feed,
-        None if watched is None else Feed(tensorflow, watched, batch_size=spec.batch_size, seed=seed).in_order(),
+        None if watched is None else Feed(tensorflow, watched, batch_size=spec.step_rows, seed=seed).in_order(),
         Memory({}, stop, plateau),
         Meter(),
         last,
@@ -101,7 +101,7 @@ def train_network(
         key = _name(network, spec, made_of, [*rows, weights, *(watched or (None,))])
         training.keep(keeping, key, spec.checkpoint_steps, partial(_require_finite, of=last, where=where))
     _tell_again(training.memory.history, training.place.epoch, last, on_epoch)
-    with _telling_memory(tensorflow, spec.batch_size, where):
+    with _telling_memory(tensorflow, spec.step_rows, where):
         for start, end in _stages(spec, last, unfreeze):
             training.run(start, end)
     if not all(bool(tensorflow.reduce_all(tensorflow.math.is_finite(weight.value))) for weight in network.weights):

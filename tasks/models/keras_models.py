@@ -19,6 +19,7 @@ from tasks.contracts.models import NetworkFit, TrainingPace
 from tasks.contracts.networks import Architecture, Network
 from tasks.contracts.project import ProjectSpec
 from tasks.models.balancing import balance_rows, weigh_rows
+from tasks.models.batch_search import find_batch_size
 from tasks.models.batch_sizes import BatchSize, answer_within_memory, train_within_memory
 from tasks.models.checkpoints import CheckpointShelf, Keeping
 from tasks.models.deciding import choose_classes
@@ -160,9 +161,26 @@ class KerasRecipe:
                     keras, material, device, size, on_epoch=on_epoch, epochs=watched.epochs if watched else None
                 )
 
-        begun = watched.trained if watched else None
-        given = BatchSize(self._network.batch_size)
-        return train_within_memory(train, BatchSize.of(begun) if begun else given, self._where)
+        if watched and watched.trained:
+            size = BatchSize.of(watched.trained)
+        elif self._network.batch_size == "auto":
+            size = self._find_batches(keras, material, device)
+        else:
+            size = BatchSize(self._network.step_rows)
+        return train_within_memory(train, size, self._where)
+
+    def _find_batches(self, keras: Any, rows: "_Material", device: str) -> BatchSize:
+        """Return the largest batch that fits, tried on networks that are thrown away: what is trained later follows from the size alone."""
+
+        def step(size: int) -> None:
+            with holding(device):
+                network, pupil = self._with_batches(size)._build(keras, rows.shape, len(rows.inputs), rows.prepare)
+                weights = None if rows.weights is None else rows.weights[:size]
+                taught = look(network, pupil, rows.inputs[:size]), rows.target[:size]
+                pupil.fit(*taught, sample_weight=weights, batch_size=size, verbose=0)
+
+        on_cpu = device.startswith("CPU")
+        return find_batch_size(step, len(rows.inputs), on_cpu=on_cpu, where=self._where)
 
     def _with_batches(self, size: int) -> "KerasRecipe":
         """Return the recipe for a network that is trained in batches of this size."""
@@ -299,7 +317,7 @@ class KerasRecipe:
     def _compile(
         self, keras: Any, network: Any, shape: NetworkShape, rows: int, *, first_epoch: int = 0, share: float = 1.0
     ) -> None:
-        steps = math.ceil(rows / self._network.batch_size)
+        steps = math.ceil(rows / self._network.step_rows)
         compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch, rate_share=share)
 
     def _unfreeze(self, keras: Any, trained: tuple[Any, Any], shape: NetworkShape, rows: int, epoch: int) -> None:

@@ -42,7 +42,10 @@ def _explain(detail: Any, data: dict[str, Any]) -> Problem:
         path = (*path, str(location[-1]))
         return Problem(path, f"expected {describe(_schema_at(path, data), definitions)}; the key is missing.")
     said = f"expected {describe(schema, definitions)}; received {show_received(received)}."
-    choices = resolve(schema, definitions).get("enum", [])
+    inner = resolve(schema, definitions)
+    branches = [inner, *inner.get("anyOf", [])]
+    choices = [word for branch in branches for word in (*branch.get("enum", []), branch.get("const"))]
+    choices = [word for word in choices if isinstance(word, str)]
     return Problem(path, said + (suggest(received, choices) if isinstance(received, str) else ""))
 
 

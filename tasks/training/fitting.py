@@ -3,8 +3,6 @@
 import logging
 import os
 import platform
-import resource
-import sys
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +13,7 @@ import pandas as pd
 import psutil
 
 from infra.errors import MemoryRanOut
+from infra.peak_memory import highest_bytes
 from infra.worker import describe_worker
 from tasks.contracts.models import CandidateScore, Hardware
 from tasks.contracts.project import ProjectSpec
@@ -200,8 +199,7 @@ def _explain_missing_gpu(spec: ProjectSpec) -> str:
 
 def _peak_memory_mb() -> float:
     """Return the highest resident memory of this process so far, in MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # bytes there, KiB elsewhere: getrusage(2)
+    return highest_bytes() / 1e6
 
 
 def _fit(

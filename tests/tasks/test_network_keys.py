@@ -16,6 +16,7 @@ SENSE = [
     (("candidates", "gru", "network", "architecture", "heads"), 2, "candidates.gru.network.architecture.heads", r"no such key\. Allowed: name, .*bidirectional"),
     (("candidates", "transformer", "network", "architecture", "heads"), 3, "candidates.transformer.network.architecture", "heads that divide embedding = 4, received 3"),
     (("candidates", "cnn2d", "network", "architecture", "filters"), [2, 2, 2], "candidates.cnn2d.network.architecture", "below 8 by 8 pixels"),
+    (("candidates", "gru", "network", "batch_size"), "atuo", "candidates.gru.network.batch_size", r"received the text 'atuo'\. Did you mean 'auto'\?"),
     (("candidates", "gru", "params"), {"units": 2}, "candidates.gru", "those of an architecture stand beside its name"),
     (("candidates", "gru", "network", "validation_share"), 0, "candidates.gru.network", "early_stopping needs rows that watch"),
 ]  # fmt: skip
