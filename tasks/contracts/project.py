@@ -250,7 +250,9 @@ class ProjectSpec(Contract):
     def _labels_fit(self) -> Self:
         if (self.task == "multilabel") != bool(self.labels) or len(self.labels) == 1 or self.target in self.labels:
             raise ValueError("task multilabel needs two `labels` at least, and a `target` that names their set")
-        for name in self.labels:
+        for at, name in enumerate(self.labels):
+            if name in self.labels[:at]:
+                raise ValueError(f"labels: {name!r} stands here a second time")
             if name not in self.columns or self.columns[name].type != "boolean" or self.columns[name].null_share:
                 raise ValueError(f"labels: {name!r} is no column of type boolean with null_share 0")
             if JOINED_BY in name or name == NO_LABEL:
