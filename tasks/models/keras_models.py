@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,6 +17,7 @@ from infra.errors import SpecError, TrainingFailed
 from infra.settings import load_settings
 from tasks.contracts.networks import Architecture, Network
 from tasks.contracts.project import ProjectSpec
+from tasks.metrics.label_sets import gather_bits, spread, write_sets
 from tasks.models.balancing import balance_rows, weigh_rows
 from tasks.models.deciding import choose_classes
 from tasks.models.epochs import train_network
@@ -55,6 +56,8 @@ class KerasModel:
     threshold: float | None = None
     """Probability of the class at `positive` from which it is answered; None: the most probable class is."""
     positive: int = 1
+    several: bool = False
+    """The classes are labels of which a row may have several."""
     backend: Backend = "keras"
 
     def predict(self, frame: pd.DataFrame) -> Array:
@@ -69,6 +72,8 @@ class KerasModel:
         """Return the class, or the value, for inputs that `InputColumns.read` made."""
         if not self.classes:
             return self._answer(inputs)[:, 0]
+        if self.several:
+            return np.asarray(write_sets(gather_bits(self.proba_inputs(inputs) > 0.5), self.classes))
         text = isinstance(self.classes[0], str)
         classes: Array = np.array(self.classes, dtype=object if text else None)
         return np.asarray(classes[choose_classes(self.proba_inputs(inputs), self.threshold, self.positive)])
@@ -76,6 +81,8 @@ class KerasModel:
     def proba_inputs(self, inputs: Inputs) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
         output = self._answer(inputs)
+        if self.several:
+            return output
         if output.shape[1] == 1:
             return np.hstack([1 - output, output])
         return np.asarray(output / output.sum(axis=1, keepdims=True))
@@ -140,7 +147,7 @@ class KerasRecipe:
         compute = self.spec.compute
         keras = start_keras(compute.threads)
         device = choose_device(compute, project=self.spec.name)
-        classes, numbers = _number_classes(rows.target)
+        classes, numbers = _number_classes(rows.target, self.spec.labels)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
         shown, weights = self.columns.derive(fitted.inputs, guarded=True), weigh_rows(fitted, balance)
@@ -156,6 +163,7 @@ class KerasRecipe:
             shape = NetworkShape(
                 prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
             )
+            shape = replace(shape, several=bool(self.spec.labels))
             network = self._build(keras, shape, len(inputs), prepare)
             taught = (inputs, _number(target, classes))
             course = train_network(
@@ -171,7 +179,15 @@ class KerasRecipe:
             )
         labels = class_labels(classes)
         return KerasModel(
-            self.columns, prepare, network, labels, compute.threads, device, course.history, epochs=course.epochs
+            self.columns,
+            prepare,
+            network,
+            labels,
+            compute.threads,
+            device,
+            course.history,
+            epochs=course.epochs,
+            several=shape.several,
         )
 
     def _resample(self, rows: Prepared, prepare: Any) -> Prepared:
@@ -233,7 +249,9 @@ class KerasRecipe:
 
     def _compile(self, keras: Any, network: Any, shape: NetworkShape, rows: int, first_epoch: int = 0) -> None:
         steps = math.ceil(rows / self._network.batch_size)
-        compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch)
+        compile_network(
+            keras, network, self._network, shape.classes, steps, first_epoch=first_epoch, several=shape.several
+        )
 
     def _unfreeze(self, keras: Any, network: Any, shape: NetworkShape, rows: int, epoch: int) -> None:
         network.get_layer(EMBEDDING).trainable = True
@@ -255,7 +273,7 @@ class KerasRecipe:
                 f"{self._where}: expected one output for the value of a regression, received a network with {width}.",
                 remedy="End it with `keras.layers.Dense(1)`: one output, without an activation.",
             )
-        if shape.classes and width != shape.classes and not (width == 1 and shape.classes == 2):
+        if shape.classes and width != shape.classes and (shape.several or (width, shape.classes) != (1, 2)):
             raise TrainingFailed(
                 f"{self._where}: expected an output for each of the {shape.classes} classes (or one for two), "
                 f"received a network with {width}.",
@@ -263,19 +281,21 @@ class KerasRecipe:
             )
 
 
-def _number_classes(target: Array) -> tuple[Array, Array]:
-    """Return the classes in order, none of a regression, and what a network is taught."""
-    classes = np.unique(target) if has_classes(target) else np.array([])
+def _number_classes(target: Array, labels: Sequence[str]) -> tuple[Array, Array]:
+    """Return the classes in order, or the labels, none of a regression, and what a network is taught."""
+    classes = np.unique(target) if has_classes(target) else np.array(labels, dtype=object)
     return classes, _number(target, classes)
 
 
 def _number(target: Array, classes: Array) -> Array:
+    if target.dtype.kind == "u":
+        return spread(target.astype(np.int64), len(classes)).astype(np.float32)
     return np.searchsorted(classes, target) if len(classes) else target.astype(np.float32)
 
 
 def _describe_values(target: Array) -> tuple[float, float]:
     """Return mean and standard deviation of a regression's target; 0 and 1 of classes, and 1 where nothing varies."""
-    return (0.0, 1.0) if has_classes(target) else (float(target.mean()), float(target.std()) or 1.0)
+    return (0.0, 1.0) if target.dtype.kind != "f" else (float(target.mean()), float(target.std()) or 1.0)
 
 
 @contextmanager

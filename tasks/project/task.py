@@ -74,11 +74,6 @@ def _check_multilabel(data: dict[str, Any]) -> Iterator[Problem]:
             yield Problem((*place, "category", "encode"), f"{_ONE_CLASS}: one_hot or ordinal; received {given}.")
         if (given := _at(data, (*place, "select", "method"))) not in (_ABSENT, "none"):
             yield Problem((*place, "select", "method"), f"{_ONE_CLASS}: leave it out; received {given}.")
-    candidates = data.get("candidates")
-    for name in candidates if isinstance(candidates, dict) else ():
-        if _at(data, ("candidates", name, "network")) not in (_ABSENT, None):
-            said = "networks do not answer several labels a row yet: name an `estimator`, of which each label gets one."
-            yield Problem(("candidates", name, "network"), said)
     if _list_own(data):
         yield Problem(
             ("evaluation", "metrics"),

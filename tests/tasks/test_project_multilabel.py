@@ -44,10 +44,6 @@ WRONG = [
         "candidates.bayes.prepare.select.method", "needs one class a row",
     ),
     (
-        ("candidates", "net"), {"network": {"architecture": {"name": "dense"}}}, "candidates.net.network",
-        "networks do not answer several labels a row yet",
-    ),
-    (
         ("evaluation", "metrics"),
         [{"name": "own", "function": "m:own", "direction": "higher", "range": [0, 1], "uses": "labels"}],
         "evaluation.metrics", "do not read sets of labels yet",

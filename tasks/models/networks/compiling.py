@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.contracts.networks import Network
 from tasks.contracts.optimisation import Optimizer
-from tasks.models.networks.losses import build_loss
+from tasks.models.networks.losses import build_label_loss, build_loss
 from tasks.models.networks.rates import follow, plan_rates
 
 _RATES = {"sgd": 0.01}
@@ -14,7 +14,9 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 """Weights that shift or scale: drawing them to zero changes what a network can say, not how smooth it is."""
 
 
-def compile_network(keras: Any, network: Any, spec: Network, classes: int, steps: int, *, first_epoch: int = 0) -> None:
+def compile_network(
+    keras: Any, network: Any, spec: Network, classes: int, steps: int, *, first_epoch: int = 0, several: bool = False
+) -> None:
     """Make the network ready to train, in place.
 
     Parameters
@@ -25,6 +27,8 @@ def compile_network(keras: Any, network: Any, spec: Network, classes: int, steps
         Batches an epoch, which the schedule of the rate is planned by.
     first_epoch
         Epochs that were trained before: the schedule goes on from there.
+    several
+        The classes are labels of which a row may have several.
     """
     rate = spec.optimizer.learning_rate or _RATES.get(spec.optimizer.name, _RATE)
     planned = plan_rates(spec.schedule, rate, spec.epochs, steps)
@@ -32,8 +36,9 @@ def compile_network(keras: Any, network: Any, spec: Network, classes: int, steps
         optimizer=build_optimizer(
             keras, spec.optimizer, rate if planned is None else follow(keras, planned[first_epoch * steps :])
         ),
-        loss=build_loss(keras, spec.loss, classes),
-        metrics=["accuracy" if classes else "mae"],
+        loss=build_label_loss(keras, spec.loss) if several else build_loss(keras, spec.loss, classes),
+        # Of labels the share of right ones: what Keras makes of "accuracy" there is the place of the largest.
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy") if several else "accuracy" if classes else "mae"],
     )
 
 

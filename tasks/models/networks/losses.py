@@ -39,6 +39,20 @@ def build_loss(keras: Any, loss: Loss | None, classes: int) -> str | RowLoss:
     return "mse" if loss is None else str(loss.name)
 
 
+def build_label_loss(keras: Any, loss: Loss | None) -> RowLoss:
+    """Return the loss of labels of which a row may have several: the mean over its labels of the loss of each.
+
+    Raises
+    ------
+    SpecError
+        One that is not of labels.
+    """
+    if loss is not None and not isinstance(loss, CrossEntropy | FocalLoss):
+        raise SpecError(f"loss {loss.name}: expected one of cross_entropy, focal, for a row may have several labels.")
+    gamma = loss.gamma if isinstance(loss, FocalLoss) else 0.0
+    return _close(label_focal, keras.ops, gamma=gamma, smoothing=loss.label_smoothing if loss else 0.0)
+
+
 def _close(function: Callable[..., Any], ops: Any, **given: Any) -> RowLoss:
     """Return the loss as a plain function: Keras cannot write a partial one into a network's config."""
 
@@ -65,6 +79,24 @@ def focal(ops: Any, truth: Any, answers: Any, *, classes: int, gamma: float, smo
     true = ops.one_hot(ops.cast(ops.reshape(truth, (-1,)), "int32"), classes, dtype=given.dtype)
     true = true * (1 - smoothing) + smoothing / classes
     return -ops.sum(true * (1 - given) ** gamma * ops.log(given), axis=-1)
+
+
+def label_focal(ops: Any, truth: Any, answers: Any, *, gamma: float, smoothing: float) -> Any:
+    """Return the mean over the labels of `focal` for two classes, that the row has the label and that it has not, shape (n,).
+
+    With γ = 0 it is binary cross-entropy.
+
+    Parameters
+    ----------
+    truth
+        1 for each label that the row has, else 0, shape (n, labels).
+    answers
+        Probability of each label, shape (n, labels).
+    """
+    given = ops.clip(answers, LEAST, 1 - LEAST)
+    true = ops.cast(truth, given.dtype) * (1 - smoothing) + smoothing / 2
+    yes, no = true * (1 - given) ** gamma * ops.log(given), (1 - true) * given**gamma * ops.log(1 - given)
+    return -ops.mean(yes + no, axis=-1)
 
 
 def pairwise(ops: Any, truth: Any, answers: Any) -> Any:
