@@ -21,7 +21,7 @@ from tasks.contracts.tuning import Tuning, check_tuning
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
 from tasks.contracts.values import (
     JOINED_BY,
-    NO_LABEL,
+    NO_LABELS,
     Name,
     OpenShare,
     Positive,
@@ -255,8 +255,8 @@ class ProjectSpec(Contract):
                 raise ValueError(f"labels: {name!r} stands here a second time")
             if name not in self.columns or self.columns[name].type != "boolean" or self.columns[name].null_share:
                 raise ValueError(f"labels: {name!r} is no column of type boolean with null_share 0")
-            if JOINED_BY in name or name == NO_LABEL:
-                raise ValueError(f"labels: {name!r} cannot be told from a set of labels: rename the column")
+            if JOINED_BY in name or name in NO_LABELS or name.startswith("p_"):
+                raise ValueError(f"labels: {name!r} means something else beside the answers: rename the column")
         if self.labels:
             # To all that counts, parts or keeps rows the set is a column like others: it is made of the labels.
             derived = Column(type="category", feature=False, meaning="The labels of the row.")

@@ -47,6 +47,8 @@ JOINED_BY = "+"
 """Between the labels of a set where it is written as text."""
 NO_LABEL = "none"
 """The set without a label."""
+NO_LABELS = (NO_LABEL, "row_id", "time", "truth", "due", "matured", "prediction", "version", "reasons")
+"""Names that labels cannot have: others stand beside them where answers are kept."""
 
 
 def one_of_keys(*keys: str) -> ConfigDict:

@@ -4,10 +4,14 @@ Truth and answers are tables of yes and no, or probabilities, shape (m, labels).
 Multi-label Data (Data Mining and Knowledge Discovery Handbook, ch. 34), has all of them.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tasks.metrics.answers import Floats
 from tasks.metrics.label_sets import Bits
+
+PAIRS_AT_ONCE = 8_000_000
 
 
 def label_f1_micro(truth: Bits, answered: Bits, weights: Floats) -> Floats:
@@ -46,9 +50,7 @@ def ranking_loss(truth: Bits, scores: Floats, weights: Floats) -> Floats:
 
     0 for rows with all labels or none (Schapire & Singer 2000; ties count as wrong, as scikit-learn has it).
     """
-    wrong = ((scores[:, :, None] <= scores[:, None, :]) & truth[:, :, None] & ~truth[:, None, :]).sum(axis=(1, 2))
-    pairs = truth.sum(axis=1) * (~truth).sum(axis=1)
-    return _mean(wrong / np.maximum(pairs, 1), weights)
+    return _mean(_by_blocks(_wrong_pairs, truth, scores), weights)
 
 
 def ranking_precision(truth: Bits, scores: Floats, weights: Floats) -> Floats:
@@ -56,11 +58,28 @@ def ranking_precision(truth: Bits, scores: Floats, weights: Floats) -> Floats:
 
     Label ranking average precision (Schapire & Singer 2000).
     """
+    return _mean(_by_blocks(_precision_of_ranks, truth, scores), weights)
+
+
+def _wrong_pairs(truth: Bits, scores: Floats) -> Floats:
+    wrong = ((scores[:, :, None] <= scores[:, None, :]) & truth[:, :, None] & ~truth[:, None, :]).sum(axis=(1, 2))
+    pairs = truth.sum(axis=1) * (~truth).sum(axis=1)
+    return np.asarray(wrong / np.maximum(pairs, 1))
+
+
+def _precision_of_ranks(truth: Bits, scores: Floats) -> Floats:
     above = scores[:, None, :] >= scores[:, :, None]  # label, then those at or above it
     precision = (above & truth[:, None, :]).sum(axis=2) / above.sum(axis=2)
     has = truth.sum(axis=1)
     each = (precision * truth).sum(axis=1) / np.maximum(has, 1)
-    return _mean(np.where((has == 0) | (has == truth.shape[1]), 1.0, each), weights)
+    return np.where((has == 0) | (has == truth.shape[1]), 1.0, each)
+
+
+def _by_blocks(each: Callable[[Bits, Floats], Floats], truth: Bits, scores: Floats) -> Floats:
+    """Return one value a row, so many rows at a time that all their pairs of labels fit into memory."""
+    rows = max(1, PAIRS_AT_ONCE // truth.shape[1] ** 2)
+    blocks = [each(truth[at : at + rows], scores[at : at + rows]) for at in range(0, len(truth), rows)]
+    return np.concatenate(blocks) if blocks else np.zeros(0)
 
 
 def _mean(each: Floats, weights: Floats) -> Floats:

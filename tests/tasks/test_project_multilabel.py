@@ -68,10 +68,10 @@ def test_what_does_not_go_with_several_labels_is_refused(where: Where, value: ob
         parse_spec(write(change(RAW, where, value)), "digits")
 
 
-@pytest.mark.parametrize("name", ["rain+snow", "none"])
+@pytest.mark.parametrize("name", ["rain+snow", "none", "prediction", "p_even"])
 def test_a_label_that_reads_like_a_set_is_refused(name: str) -> None:
     raw = {**RAW, "labels": [*LABELS, name], "columns": {**RAW["columns"], name: {"type": "boolean"}}}
-    with pytest.raises(SpecError, match="cannot be told from a set of labels"):
+    with pytest.raises(SpecError, match="means something else beside the answers"):
         parse_spec(write(raw), "digits")
 
 

@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 from infra.errors import IntegrityError
 from tasks.evaluation.answers import AnswerTable
 from tasks.evaluation.comparison import compare
+from tasks.metrics import set_formulas
 from tasks.metrics.answers import Answers
 from tasks.metrics.intervals import measure_with_interval
 from tasks.metrics.label_sets import constant_set, gather_bits, read_sets, spread, write_sets
@@ -126,3 +127,11 @@ def test_no_constant_answer_beats_the_dummy_of_sets(shares, metric):
     chosen = spread(constant_set(shares, metric), len(shares))[0]
     every = [np.array(bits) for bits in product([False, True], repeat=len(shares))]
     assert worth(chosen) >= max(worth(bits) for bits in every) - 1e-9
+
+
+@pytest.mark.parametrize("name", ["ranking_loss", "ranking_precision"])
+def test_a_ranking_is_measured_alike_in_one_block_and_in_many(name, monkeypatch):
+    table, weights = _table(2, 50, candidate=0.8), np.ones((1, 50))
+    whole = METRICS[name].measure(table.truth, table.models[0], weights, 4, -1)
+    monkeypatch.setattr(set_formulas, "PAIRS_AT_ONCE", 100)
+    assert np.allclose(METRICS[name].measure(table.truth, table.models[0], weights, 4, -1), whole)
