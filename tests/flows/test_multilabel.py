@@ -63,8 +63,6 @@ def test_the_first_model_of_several_labels_is_released_by_its_figures(trained: t
     assert "label_f1_micro" in said
     assert "Labels" in page.read_text()
     assert place.keepfit("check", "digits")[0] == 0
-    code, said = place.keepfit("study", "digits", "--json")
-    assert code == 0, said
 
 
 def test_answers_name_the_set_and_each_label(digits: Place, tmp_path: Path) -> None:
