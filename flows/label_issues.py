@@ -46,8 +46,10 @@ def find_label_issues(
     loaded = load_project(open_workspace().settings.projects, project)
     version, moment = _find_champion(project, as_of), as_of or datetime.now(UTC)
     made, name = version.manifest, version.manifest.model.candidate
-    if len(made.model.classes) < 2:
-        raise SpecError(f"{project}: likely wrong labels are found among classes; {version.label} answers none.")
+    if len(made.model.classes) < 2 or ProjectSpec.model_validate_json(open_workspace().store.read(made.spec)).labels:
+        raise SpecError(
+            f"{project}: likely wrong labels are found where each row has one class; {version.label} answers none, or several."
+        )
     spec = give_tuned(ProjectSpec.model_validate_json(open_workspace().store.read(made.spec)), made.fit.tuned)
     frame = read_frame(made.split.train, f"{version.label}: its training rows")
     rows = Rows.read(frame, spec)

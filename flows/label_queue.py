@@ -124,8 +124,10 @@ def _queue_spec(spec: ProjectSpec, champion: StoredVersion) -> ProjectSpec:
             f"{spec.name}: rows to label need `row_id`: labels come back by it.",
             remedy="Declare the column that names a row in project.yaml.",
         )
-    if len(champion.manifest.model.classes) < 2:
-        raise SpecError(f"{spec.name}: a queue of rows to label is for classes; {champion.label} answers none.")
+    if len(champion.manifest.model.classes) < 2 or spec.labels:
+        raise SpecError(
+            f"{spec.name}: a queue of rows to label is for one class a row; {champion.label} answers none, or several."
+        )
     trained = ProjectSpec.model_validate_json(open_workspace().store.read(champion.manifest.spec))
     columns = {name: trained.columns[name] for name in (*trained.features, trained.target)}
     columns |= {name: spec.columns[name] for name in (spec.row_id, spec.time) if name}

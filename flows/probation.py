@@ -110,32 +110,38 @@ def _compare(
             for role, each in (("candidate", version), ("champion", before))
         }
         answers = tuple(
-            _answer(role, label, model, rows[list(spec.features)], classes) for label, (role, model) in models.items()
+            _answer(role, label, model, rows[list(spec.features)], classes, several=bool(spec.labels))
+            for label, (role, model) in models.items()
         )
-    truth = _read(matured.loc[known, TRUTH], classes)
+    truth = _read(matured.loc[known, TRUTH], classes, several=bool(spec.labels))
     table = AnswerTable(
         tuple(classes),
         truth,
         answers,
         np.ones(len(truth), dtype=bool),
         find_positive(spec.evaluation.positive, classes),
+        several=bool(spec.labels),
     )
     metric = find_metric(spec.evaluation.metric, len(classes), own=find_own_metrics(spec))
     draws, seed = spec.evaluation.bootstrap_draws, spec.evaluation.seed
     return compare(metric, table, answers[0], answers[1], margin=margin, alpha=ALPHA, draws=draws, seed=seed)
 
 
-def _answer(role: str, label: str, model: Any, features: "pd.DataFrame", classes: Any) -> Any:
+def _answer(role: str, label: str, model: Any, features: "pd.DataFrame", classes: Any, *, several: bool) -> Any:
     from tasks.metrics.answers import Answers  # noqa: PLC0415
 
     proba = model.predict_proba(features) if classes else None
-    return Answers(role, label, _read(model.predict(features), classes), proba)
+    return Answers(role, label, _read(model.predict(features), classes, several=several), proba)
 
 
-def _read(values: Any, classes: Any) -> Any:
-    """Return the codes of classes, or a regression's values."""
+def _read(values: Any, classes: Any, *, several: bool) -> Any:
+    """Return the codes of classes or of sets of labels, or a regression's values."""
     import pandas as pd  # noqa: PLC0415
 
+    from tasks.metrics.label_sets import read_sets  # noqa: PLC0415
+
+    if several:
+        return read_sets(values, classes)
     if not classes:
         return np.asarray(values, dtype=np.float64)
 

@@ -164,10 +164,14 @@ def _summarize_labels(
 
 
 def name_truth(known: "Sequence[pd.Series[str]]", spec: ProjectSpec) -> "pd.DataFrame":
-    """Return known labels as a table of one column, the target."""
+    """Return known labels as a table of one column, the target; sets as one column a label."""
     import pandas as pd  # noqa: PLC0415
 
     values = pd.concat(known, ignore_index=True) if known else pd.Series([], dtype="str")
+    if spec.labels:
+        from tasks.models.label_columns import spread_sets  # noqa: PLC0415
+
+        return spread_sets(values, spec)
     return pd.DataFrame({spec.target: values.infer_objects()})
 
 
@@ -222,10 +226,10 @@ def _ask(spec: ProjectSpec, version: StoredVersion) -> Asked:
     rows = read_frame(test, f"{version.label}: its test rows")
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         model = load_version(version, Path(scratch))
-        answers = answer_rows(model, rows[list(spec.features)])
+        answers = answer_rows(model, rows[list(spec.features)], spec.labels)
         path = Path(scratch) / "answers.parquet"
         write_parquet(answers, path)
-        watched = watch_predictions(list(answers.columns), regression=spec.is_regression)
+        watched = watch_predictions(list(answers.columns), regression=spec.is_regression, labels=spec.labels)
         described = f"the answers of {version.label} on its test rows"
         summary = summarize_reference(path, watched, digest=test.digest, described=described)
         return Asked(predictions=summary, importances=measure_importance(model, rows, spec, own=find_own_metrics(spec)))

@@ -137,6 +137,7 @@ def _judge_in_hindsight(loaded: LoadedProject, window: Window, models: dict[str,
     """Return each model's figure on the window by all labels that ever came: nobody decided by these."""
     from infra.frames import read_parquet  # noqa: PLC0415  brings pandas
     from tasks.maturity import name_rows  # noqa: PLC0415
+    from tasks.models.label_columns import with_sets  # noqa: PLC0415
 
     spec, workspace = loaded.spec, open_workspace()
     batch = workspace.registry.batch(spec.name, window.name)
@@ -145,7 +146,7 @@ def _judge_in_hindsight(loaded: LoadedProject, window: Window, models: dict[str,
     rows = read_parquet(workspace.store.read(batch.rows_blob))
     hindsight = window.end + timedelta(days=spec.monitoring.labels.delay_days)
     labels = read_labels(loaded, window.start, window.end, hindsight)
-    truth = labels.set_index(name_rows(labels[spec.row_id]))[spec.target]
+    truth = with_sets(labels, spec).set_index(name_rows(labels[spec.row_id]))[spec.target]
     known = rows.assign(truth=name_rows(rows[spec.row_id]).map(truth)).dropna(subset="truth").reset_index(drop=True)
     with tempfile.TemporaryDirectory(prefix="keepfit-") as scratch:
         return {name: _measure(loaded, ref, known, Path(scratch) / name) for name, ref in models.items()}

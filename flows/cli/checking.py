@@ -83,7 +83,7 @@ def _check_metrics(project: LoadedProject) -> Sound:
 
 
 def _sample(rows: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
-    if spec.is_regression:
+    if spec.is_regression or spec.labels:
         return rows.sample(min(SAMPLE_ROWS, len(rows)), random_state=0).reset_index(drop=True)
     share = min(1.0, SAMPLE_ROWS / len(rows))
     parts = [

@@ -14,6 +14,10 @@ OF_CLASSES = (
     "accuracy", "balanced_accuracy", "precision", "recall", "f1", "f1_macro", "mcc", "log_loss", "brier", "roc_auc", "pr_auc",
 )  # fmt: skip
 OF_VALUES = ("mae", "rmse", "r2")
+OF_SETS = (
+    "label_f1_micro", "label_f1_macro", "label_f1_samples", "subset_accuracy", "hamming_loss", "ranking_loss",
+    "ranking_precision",
+)  # fmt: skip
 
 IN_UNITS_OF_THE_TARGET = ("mae", "rmse")
 """No margin fits all of them: a project says its own."""

@@ -19,7 +19,20 @@ from tasks.contracts.preparation import Preparation
 from tasks.contracts.study import Study
 from tasks.contracts.tuning import Tuning, check_tuning
 from tasks.contracts.upkeep import GatePolicy, Monitoring, Retraining, TrainingRows
-from tasks.contracts.values import Name, OpenShare, Positive, Reference, Span, Variable, one_of_keys
+from tasks.contracts.values import (
+    JOINED_BY,
+    NO_LABELS,
+    Name,
+    OpenShare,
+    Positive,
+    Reference,
+    Span,
+    Variable,
+    one_of_keys,
+)
+
+MOST_LABELS = 50
+"""A set of labels is a whole number below 2^53, which a float holds exactly."""
 
 
 class Sql(Contract):
@@ -62,7 +75,8 @@ class Split(Contract):
     seed: int = Field(42, description="Seed of the draw: the same rows and seed give the same split.")
     stratify: bool = Field(
         True,
-        description="random only: keep the shares of the classes; a regression has none, and its default is false.",
+        description="random only: keep the shares of the classes; a regression and a multilabel project have none, and their "
+        "default is false.",
     )
     column: str | None = Field(None, description="ordered: the time or rank column; grouped: the group column.")
     test_days: Annotated[float, Field(gt=0)] | None = Field(
@@ -107,7 +121,10 @@ class Budgets(Contract):
 class Evaluation(Contract):
     """What is measured on the test rows."""
 
-    metric: str = Field("accuracy", description="The primary metric: it decides; the default of a regression is rmse.")
+    metric: str = Field(
+        "accuracy",
+        description="The primary metric: it decides; the default of a regression is rmse, of a multilabel project label_f1_micro.",
+    )
     also: list[str] = Field(default_factory=list, description="Metrics that are shown, with intervals.")
     metrics: list[OwnMetric] = Field(
         default_factory=list,
@@ -193,11 +210,19 @@ class ProjectSpec(Contract):
     description: str = Field("", description="What the model is for, in a sentence or two.")
     source: Source = Field(description="Where the rows come from: exactly one of the four.")
     columns: dict[str, Column] = Field(min_length=2, description="The contract of each column, by its name.")
-    target: str = Field(description="The column to predict.")
-    task: Literal["classification", "regression"] | None = Field(
+    target: str = Field(
+        description="The column to predict; of a multilabel project what the set of its `labels` is called."
+    )
+    task: Literal["classification", "multilabel", "regression"] | None = Field(
         None,
-        description="What is predicted, a class or a value; left out: a value where the target is of type number, else a class. "
-        "A target of type integer may be declared a regression: where 3 lies between 2 and 4, as in counts.",
+        description="What is predicted: a class, any number of labels at once, or a value; left out: a value where the target is of "
+        "type number, else a class. A target of type integer may be declared a regression: where 3 lies between 2 and 4, as in "
+        "counts.",
+    )
+    labels: Annotated[list[str], Field(max_length=MOST_LABELS)] = Field(
+        default_factory=list,
+        description="multilabel: the columns of type boolean that say which labels a row has; it may have several, all or none. "
+        "Answers and labels then name the set, such as rain+wind or none, and each label has a probability of its own.",
     )
     row_id: str | None = Field(None, description="Column that names a row; unique.")
     time: str | None = Field(None, description="Column that says when a row happened.")
@@ -231,6 +256,23 @@ class ProjectSpec(Contract):
     export: Export = Field(Export(), description="The chosen model as a file for other programs.")
     schedule: Schedule | None = Field(None, description="When retraining runs by itself; left out: only when asked.")
     seed: int = Field(0, description="Seed of everything that is random in training.")
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Self:
+        if (self.task == "multilabel") != bool(self.labels) or len(self.labels) == 1 or self.target in self.labels:
+            raise ValueError("task multilabel needs two `labels` at least, and a `target` that names their set")
+        for at, name in enumerate(self.labels):
+            if name in self.labels[:at]:
+                raise ValueError(f"labels: {name!r} stands here a second time")
+            if name not in self.columns or self.columns[name].type != "boolean" or self.columns[name].null_share:
+                raise ValueError(f"labels: {name!r} is no column of type boolean with null_share 0")
+            if JOINED_BY in name or name in NO_LABELS or name.startswith("p_"):
+                raise ValueError(f"labels: {name!r} means something else beside the answers: rename the column")
+        if self.labels:
+            # To all that counts, parts or keeps rows the set is a column like others: it is made of the labels.
+            derived = Column(type="category", feature=False, meaning="The labels of the row.")
+            object.__setattr__(self, "columns", {**self.columns, self.target: derived})
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -316,11 +358,14 @@ class ProjectSpec(Contract):
                 taken |= set(step.adds)
 
     @model_validator(mode="after")
-    def _default_of_a_regression(self) -> Self:
+    def _defaults_of_the_task(self) -> Self:
         # What a section cannot know of itself: frozen, so put in place before anybody has seen it.
-        if self.is_regression and "metric" not in self.evaluation.model_fields_set:
-            object.__setattr__(self, "evaluation", self.evaluation.model_copy(update={"metric": "rmse"}))
-        if self.is_regression and "stratify" not in self.split.model_fields_set:
+        if not (self.is_regression or self.labels):
+            return self
+        if "metric" not in self.evaluation.model_fields_set:
+            metric = "rmse" if self.is_regression else "label_f1_micro"
+            object.__setattr__(self, "evaluation", self.evaluation.model_copy(update={"metric": metric}))
+        if "stratify" not in self.split.model_fields_set:
             object.__setattr__(self, "split", self.split.model_copy(update={"stratify": False}))
         return self
 
@@ -341,14 +386,24 @@ class ProjectSpec(Contract):
         return self.task == "regression" or (self.task is None and self.columns[self.target].type == "number")
 
     @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that hold the truth where it comes from: the labels of a set, or the target."""
+        return tuple(self.labels) or (self.target,)
+
+    @property
     def features(self) -> dict[str, Column]:
         """The columns that a model sees, in the order of the file."""
-        left_out = {self.target, self.row_id, self.time}
+        left_out = {self.target, self.row_id, self.time, *self.labels}
         return {name: column for name, column in self.columns.items() if column.feature and name not in left_out}
 
     def features_of(self, *types: ColumnType) -> list[str]:
         """Return the names of the features of these types."""
         return [name for name, column in self.features.items() if column.type in types]
+
+    def of_label(self, name: str) -> "ProjectSpec":
+        """Return the project that predicts this one of the labels from the same features."""
+        columns = {**self.features, name: self.columns[name]}
+        return self.model_copy(update={"target": name, "task": "classification", "labels": [], "columns": columns})
 
     def preparation_of(self, candidate: str) -> Preparation:
         """Return how this candidate's inputs are prepared."""

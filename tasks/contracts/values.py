@@ -43,6 +43,14 @@ Span = Positive | Duration
 """A stretch of rows that are in order: so many rows, or those of so long a time."""
 
 
+JOINED_BY = "+"
+"""Between the labels of a set where it is written as text."""
+NO_LABEL = "none"
+"""The set without a label."""
+NO_LABELS = (NO_LABEL, "row_id", "time", "truth", "due", "matured", "prediction", "version", "reasons")
+"""Names that labels cannot have: others stand beside them where answers are kept."""
+
+
 def one_of_keys(*keys: str) -> ConfigDict:
     """Say in the JSON Schema too that exactly one of these keys is given."""
     return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})

@@ -1,7 +1,8 @@
 """The answers of all models on the same frozen rows, as numpy arrays: what every statistic reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from infra.errors import InsufficientData, IntegrityError, SpecError, name_value
 from tasks.contracts.evaluation import ScoredRows
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers, Codes, Floats, Label, Mask
+from tasks.metrics.label_sets import read_sets
 from tasks.metrics.registry import NONE_OF_ITS_OWN, Metric, find_positive
 
 MAX_SLICES_OF_A_COLUMN = 50
@@ -33,6 +35,8 @@ class AnswerTable:
     slices: dict[str, Mask] = field(default_factory=dict)
     own: Mapping[str, Metric] = field(default_factory=dict)
     """The project's own metrics by name."""
+    several: bool = False
+    """The classes are labels of which a row may have several: truth and answers are codes of sets (`tasks.metrics.label_sets`)."""
 
     @property
     def n(self) -> int:
@@ -65,6 +69,10 @@ class AnswerTable:
         remedy = "Give the project more data or a larger split.test_share."
         if self.n < 2:
             raise InsufficientData(f"Expected at least 2 test rows, received {self.n}.", remedy=remedy)
+        if self.several and len(np.unique(self.truth)) < 2:
+            raise InsufficientData(
+                f"Expected test rows of at least 2 sets of labels, received {self.n} rows of one.", remedy=remedy
+            )
         if self.classes and len(np.unique(self.truth)) < 2:
             only = self.classes[int(self.truth[0])]
             raise InsufficientData(
@@ -94,15 +102,17 @@ def read_answers(
         If a slice or group column is missing, or the positive class is none of the classes.
     """
     _check_rows(frame, scored)
-    classes = _all_classes(frame["truth"], scored.classes)
-    truth = _encode(frame["truth"], classes) if classes else frame["truth"].to_numpy(np.float64)
+    several = bool(spec.labels)
+    encode = read_sets if several else _encode
+    classes = scored.classes if several else _all_classes(frame["truth"], scored.classes)
+    truth = encode(frame["truth"], classes) if classes else frame["truth"].to_numpy(np.float64)
     if classes and np.any(truth < 0):
         raise IntegrityError(f"Expected a true class in every test row, {int(np.sum(truth < 0))} are missing.")
     if not classes and not np.all(np.isfinite(truth)):
         raise IntegrityError(
             f"Expected a true value in every test row, {int(np.sum(~np.isfinite(truth)))} are missing or infinite."
         )
-    models = tuple(_read_model(frame, model.role, model.label, classes) for model in scored.models)
+    models = tuple(_read_model(frame, model.role, model.label, classes, encode) for model in scored.models)
     comparable = (
         frame["comparable"].to_numpy(np.bool_) if "comparable" in frame.columns else np.ones(len(frame), np.bool_)
     )
@@ -115,6 +125,7 @@ def read_answers(
         groups=_groups(frame, spec),
         slices=_slices(frame, spec),
         own=own,
+        several=several,
     )
 
 
@@ -142,7 +153,13 @@ def _encode(values: "pd.Series[str]", classes: Sequence[Label]) -> Codes:
     return np.asarray(index.get_indexer(pd.Index(values.astype(object), dtype=object)), dtype=np.int64)
 
 
-def _read_model(frame: pd.DataFrame, role: str, label: str, classes: Sequence[Label]) -> Answers:
+def _read_model(
+    frame: pd.DataFrame,
+    role: str,
+    label: str,
+    classes: Sequence[Label],
+    encode: Callable[[Any, Sequence[Label]], Codes],
+) -> Answers:
     prefix = f"{role}:{label}:"
     if f"{prefix}predicted" not in frame.columns:
         raise IntegrityError(f"Answers: the column {prefix}predicted is missing.")
@@ -151,12 +168,12 @@ def _read_model(frame: pd.DataFrame, role: str, label: str, classes: Sequence[La
         return Answers(role, label, answered.to_numpy(np.float64))
     columns = {name: f"{prefix}p:{name}" for name in classes}
     if not any(column in frame.columns for column in columns.values()):
-        return Answers(role, label, _encode(answered, classes))
+        return Answers(role, label, encode(answered, classes))
     proba = np.zeros((len(frame), len(classes)))
     for code, column in enumerate(columns.values()):
         if column in frame.columns:
             proba[:, code] = frame[column].to_numpy(np.float64)
-    return Answers(role, label, _encode(answered, classes), proba)
+    return Answers(role, label, encode(answered, classes), proba)
 
 
 def _column(frame: pd.DataFrame, column: str, where: str) -> "pd.Series[str]":

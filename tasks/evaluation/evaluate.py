@@ -77,7 +77,7 @@ def evaluate_rows(
     champion = table.of("champion")
     return EvaluationNumbers(
         metrics=_measure(spec, metrics, table, candidate),
-        baseline=_measure(spec, metrics, table, answer_by_shares(table, class_prior, centre)),
+        baseline=_measure(spec, metrics, table, answer_by_shares(table, class_prior, centre, metrics[0].name)),
         beside={m.label: _measure(spec, metrics, table, m) for m in table.models if m.role == "beside"},
         champion=_measure(spec, metrics, table, champion) if champion else (),
         slices=_measure_slices(spec, metrics[0], table, candidate),
@@ -103,7 +103,7 @@ def _metrics(
         **dict.fromkeys(gate.floors, "gate.floors"),
         **dict.fromkeys(gate.guards, "gate.guards"),
     }
-    rarity = find_rarity(class_prior) if k else None
+    rarity = find_rarity(class_prior) if k and not table.several else None
     wanted = [find_metric(name, k) for name in rarity.metrics if name not in named] if rarity else []
     added = [metric for metric in wanted if has_scores or metric.uses != "scores"]
     notes = explain(rarity, tuple(metric.name for metric in added), evaluation.metric) if rarity else ()
@@ -112,7 +112,7 @@ def _metrics(
 
 def _measure(spec: ProjectSpec, metrics: list[Metric], table: AnswerTable, answers: Answers) -> tuple[MetricValue, ...]:
     draws, seed = spec.evaluation.bootstrap_draws, spec.evaluation.seed
-    usable = [metric for metric in metrics if metric.uses != "scores" or answers.proba is not None]
+    usable = [metric for metric in metrics if metric.uses not in ("scores", "rankings") or answers.proba is not None]
     return tuple(measure_with_interval(metric, table, answers, draws=draws, seed=seed) for metric in usable)
 
 
@@ -127,9 +127,9 @@ def _measure_slices(
 
 
 def count_confusion(table: AnswerTable, answers: Answers) -> Confusion:
-    """Return how often each class (row) was answered as each class (column); empty for a regression."""
+    """Return how often each class (row) was answered as each class (column); empty for a regression and for sets of labels."""
     k = len(table.classes)
-    if k == 0:
+    if k == 0 or table.several:
         return ()
     given = answers.predicted >= 0
     counts = np.zeros((k, k), dtype=np.int64)

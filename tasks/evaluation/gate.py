@@ -142,7 +142,7 @@ def decide_first(
     rows.require_measurable()
     candidate, model = require_model(rows, scored, "candidate")
     metric = find_metric(spec.evaluation.metric, len(rows.classes), own=rows.own)
-    dummy = answer_by_shares(rows, class_prior, centre)
+    dummy = answer_by_shares(rows, class_prior, centre, metric.name)
     against = replace(rows, models=(candidate, dummy))
     question = Question("better than the dummy", "baseline", metric, against, 0.0, superiority=True)
     checks = [

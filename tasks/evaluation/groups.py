@@ -29,7 +29,7 @@ def measure_groups(table: AnswerTable, answers: Answers) -> tuple[GroupRates, ..
     answers
         The candidate's.
     """
-    if len(table.classes) != 2 or not table.slices:
+    if len(table.classes) != 2 or table.several or not table.slices:
         return ()
     said, is_positive = answers.predicted == table.positive, table.truth == table.positive
     everyone = np.ones(table.n, dtype=np.bool_)

@@ -15,6 +15,7 @@ from tasks.evaluation.canvas import BLUE, CYCLE, GREY, RED, line_style, make_fig
 from tasks.evaluation.evaluate import Confusion, EvaluationNumbers
 from tasks.evaluation.residuals import draw_predicted, draw_residual_distribution, draw_residuals
 from tasks.metrics.answers import Answers, Floats, Label, Mask
+from tasks.metrics.label_sets import spread
 from tasks.metrics.proportions import wilson_interval
 
 MARKERS = "osD^vPX*"
@@ -42,7 +43,9 @@ def draw_pictures(
     pictures = {"Metrics": draw_intervals(numbers, spec.name)}
     if numbers.confusion and len(table.classes) <= MAX_CLASSES:
         pictures["Confusion matrix"] = draw_confusion(numbers.confusion, table.classes)
-    scored = candidate is not None and candidate.proba is not None and not candidate.has_gaps()
+    if candidate is not None and table.several and not candidate.has_gaps():
+        pictures["Labels"] = draw_labels(table, candidate)
+    scored = candidate is not None and candidate.proba is not None and not (candidate.has_gaps() or table.several)
     if candidate is not None and scored and len(table.classes) <= MAX_CLASSES:
         pictures["ROC curve"] = draw_roc(table, candidate)
         pictures["Precision and recall"] = draw_precision_recall(table, candidate)
@@ -88,6 +91,28 @@ def draw_confusion(confusion: Confusion, classes: Sequence[Label]) -> bytes:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted class", ylabel="true class", title=f"Confusion matrix, {counts.sum():,} test rows")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    return as_png(figure)
+
+
+def draw_labels(table: AnswerTable, answers: Answers) -> bytes:
+    """Return precision and recall of each label, with the share of the rows that have it."""
+    k = len(table.classes)
+    truth, answered = (spread(codes.astype(np.int64), k) for codes in (table.truth, answers.predicted))
+    hits = (truth & answered).sum(axis=0)
+    figures = {
+        "precision": hits / np.maximum(answered.sum(axis=0), 1),
+        "recall": hits / np.maximum(truth.sum(axis=0), 1),
+        "share of the rows": truth.mean(axis=0),
+    }
+    figure, axes = make_figure(6.6, 1.4 + 0.4 * k)
+    for index, (name, values) in enumerate(figures.items()):
+        colour = GREY if name.startswith("share") else CYCLE[index]
+        axes.plot(values, range(k), MARKERS[index], color=colour, label=name)
+    axes.set_yticks(range(k), [str(name) for name in table.classes])
+    axes.set_ylim(k - 0.5, -0.5)
+    axes.set(xlim=(-0.02, 1.02), title=f"Each label by itself, {table.n:,} test rows")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
     return as_png(figure)
 
 

@@ -37,9 +37,9 @@ def read_window_rows(project: LoadedProject, start: datetime, end: datetime) -> 
     name = _function_of(project, "rows")
     raw_rows = call_function(name, project.load(name), project.folder.path, {"start": start, "end": end})
     spec = project.spec
-    if spec.target in raw_rows:
+    if told := [column for column in (spec.target, *spec.labels) if column in raw_rows]:
         raise SourceError(
-            f"{name}: expected rows as they are known when they are scored, received the target {spec.target!r} with them.",
+            f"{name}: expected rows as they are known when they are scored, received the target {name_values(told)} with them.",
             remedy="Leave it out here; `monitoring.labels` brings it once it is known.",
         )
     raw_rows = _with_columns(raw_rows, [str(spec.row_id), str(spec.time)], name)
@@ -81,13 +81,14 @@ def read_labels(project: LoadedProject, start: datetime, end: datetime, as_of: d
     given = {"start": start, "end": end, "as_of": as_of}
     raw_labels = call_function(name, project.load(name), project.folder.path, given)
     row_id = str(spec.row_id)
-    labels = _with_columns(raw_labels, [row_id, spec.target], name)[[row_id, spec.target]]
+    truth = list(spec.target_columns)
+    labels = _with_columns(raw_labels, [row_id, *truth], name)[[row_id, *truth]]
     if missing := int(labels[row_id].isna().sum()):
         raise SourceError(
             f"{name}: expected a {row_id!r} with every label; {missing} of {len(labels)} are missing.",
             remedy="A label without its row's id belongs to nobody.",
         )
-    labels = labels[labels[spec.target].notna()].drop_duplicates()
+    labels = labels[labels[truth].notna().all(axis=1)].drop_duplicates()
     if twice := labels.loc[labels[row_id].duplicated(), row_id].unique().tolist():
         raise SourceError(
             f"{name}: expected one label a row as of {as_of}, received different ones of {name_values(twice, limit=3)}.",

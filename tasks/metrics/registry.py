@@ -12,15 +12,17 @@ from typing import Any, Literal
 import numpy as np
 
 from infra.errors import SpecError, name_values
-from tasks.metrics import formulas
+from tasks.metrics import formulas, set_formulas
 from tasks.metrics.answers import Answers, Codes, Floats, Label
+from tasks.metrics.label_sets import spread
 
 
 @dataclass(frozen=True)
 class Metric:
     """What a metric is.
 
-    `uses` says whether it reads labels, scores (probabilities) or a regression's values; `loss` gives each row's loss
+    `uses` says whether it reads labels, scores (probabilities), a regression's values, sets of labels, or the probabilities of
+    each label of a set (rankings); `loss` gives each row's loss
     (m,) where the metric is a function of their mean.
     """
 
@@ -28,7 +30,7 @@ class Metric:
     direction: Literal["higher", "lower"]
     low: float
     high: float
-    uses: Literal["labels", "scores", "values"]
+    uses: Literal["labels", "scores", "values", "sets", "rankings"]
     formula: Callable[..., Floats]
     binary_only: bool = False
     loss: Callable[..., Floats] | None = None
@@ -48,13 +50,13 @@ class Metric:
         Parameters
         ----------
         truth
-            (m,) class codes, or values for a regression.
+            (m,) class codes, codes of label sets, or values for a regression.
         answers
             The model's answers on the same m rows.
         weights
             (draws, m), how often each row counts.
         k
-            Number of classes.
+            Number of classes, or of labels.
         positive
             Code of the positive class of a binary metric.
         """
@@ -62,11 +64,17 @@ class Metric:
             return self.formula(formulas.count_confusion(truth, answers.predicted, weights, k), positive)
         if self.uses == "scores":
             return self.formula(truth, answers.proba, weights, positive)
+        if self.uses == "sets":
+            return self.formula(
+                spread(truth.astype(np.int64), k), spread(answers.predicted.astype(np.int64), k), weights
+            )
+        if self.uses == "rankings":
+            return self.formula(spread(truth.astype(np.int64), k), answers.proba, weights)
         return self.formula(truth, answers.predicted, weights)
 
     def value(self, truth: Codes | Floats, answers: Answers, k: int, positive: int) -> float:
         """Return the metric on all rows; NaN where an answer is missing or it is undefined."""
-        if self.uses == "scores" and answers.proba is None:
+        if self.uses in ("scores", "rankings") and answers.proba is None:
             raise SpecError(
                 f"The metric {self.name} needs probabilities, and {answers.label} gives labels only.",
                 remedy="Choose a metric of labels, or a candidate that has predict_proba.",
@@ -92,6 +100,13 @@ METRICS: dict[str, Metric] = {
         Metric("brier", "lower", 0, 2, "scores", formulas.brier, loss=formulas.brier_losses),
         Metric("roc_auc", "higher", 0, 1, "scores", formulas.roc_auc),
         Metric("pr_auc", "higher", 0, 1, "scores", formulas.pr_auc),
+        Metric("label_f1_micro", "higher", 0, 1, "sets", set_formulas.label_f1_micro),
+        Metric("label_f1_macro", "higher", 0, 1, "sets", set_formulas.label_f1_macro),
+        Metric("label_f1_samples", "higher", 0, 1, "sets", set_formulas.label_f1_samples),
+        Metric("subset_accuracy", "higher", 0, 1, "sets", set_formulas.subset_accuracy),
+        Metric("hamming_loss", "lower", 0, 1, "sets", set_formulas.hamming_loss),
+        Metric("ranking_loss", "lower", 0, 1, "rankings", set_formulas.ranking_loss),
+        Metric("ranking_precision", "higher", 0, 1, "rankings", set_formulas.ranking_precision),
         Metric("mae", "lower", 0, _INF, "values", formulas.mae, loss=formulas.absolute_errors),
         Metric("rmse", "lower", 0, _INF, "values", formulas.rmse, loss=formulas.squared_errors),
         Metric("r2", "higher", -_INF, 1, "values", formulas.r2, loss=formulas.squared_errors),
@@ -135,7 +150,8 @@ def find_metric(
 
 
 def _fitting(k: int) -> str:
-    names = [m.name for m in METRICS.values() if (m.uses == "values") == (k == 0) and not (m.binary_only and k != 2)]
+    kinds = ("values",) if k == 0 else ("labels", "scores")
+    names = [m.name for m in METRICS.values() if m.uses in kinds and not (m.binary_only and k != 2)]
     return f"Choose one of {', '.join(names)}."
 
 

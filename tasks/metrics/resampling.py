@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from tasks.metrics.answers import Answers, Codes, Floats, Mask
+from tasks.metrics.label_sets import spread
 from tasks.metrics.registry import Metric
 
 ADVERSE_UP_TO = 2_000
@@ -78,7 +79,9 @@ def gather(
     """Return the distinct rows, in an order that follows from their content alone."""
     parts = [np.zeros(len(truth)) if groups is None else groups, truth]
     for model in models:
-        parts.append(model.proba if metric.uses == "scores" and model.proba is not None else model.predicted)
+        parts.append(
+            model.proba if metric.uses in ("scores", "rankings") and model.proba is not None else model.predicted
+        )
     table = np.column_stack([np.asarray(part, dtype=np.float64) for part in parts])
     order = np.lexsort(table.T[::-1])
     table = table[order]
@@ -161,7 +164,7 @@ def find_adverse_row(metric: Metric, sample: Sample, *, to_first: bool) -> Sampl
 
     A few discordant rows, all in one direction, or none at all, would otherwise look like certainty to the bootstrap.
     For labels it is imagined: the first model is wrong and the second right (alone: the model is wrong), in the class
-    where that moves the metric most. For ranks, where a row may do more or less harm, it is the most harmful row that
+    where that moves the metric most; for sets of labels every label of the row is wrong. For ranks, where a row may do more or less harm, it is the most harmful row that
     was seen, once more; where no row does any, imagined as well. So too for a project's own metric of values. For mean losses, which have no worst value, it is
     always the most harmful row seen.
     """
@@ -173,7 +176,10 @@ def find_adverse_row(metric: Metric, sample: Sample, *, to_first: bool) -> Sampl
             return sample.take_row(seen)
     if metric.uses == "values":
         return sample.take_row(0)  # none does harm, so one is like another; a worst value cannot be imagined
-    rows = [_imagined(sample, code, first_wrong=to_first) for code in range(sample.k)]
+    imagine, codes = _imagined, list(range(sample.k))
+    if metric.uses in ("sets", "rankings"):
+        imagine, codes = _imagined_set, [*(1 << label for label in codes), (1 << sample.k) - 1]
+    rows = [imagine(sample, code, first_wrong=to_first) for code in codes]
     longer = [sample.append(row) for row in rows]
     harms = [_harm(metric, each, each.counts[None, :].astype(np.float64), to_first=to_first)[0] for each in longer]
     return rows[int(np.argmax(np.nan_to_num(harms)))]
@@ -194,6 +200,21 @@ def _imagined(sample: Sample, code: int, *, first_wrong: bool) -> Sample:
             model,
             predicted=np.array([answer]),
             proba=None if model.proba is None else np.eye(sample.k)[[answer]],
+        )
+        for model, answer in zip(sample.models, answers, strict=False)
+    )
+    return replace(sample, truth=np.array([code]), models=models, counts=np.array([1]), groups=None)
+
+
+def _imagined_set(sample: Sample, code: int, *, first_wrong: bool) -> Sample:
+    """Return a row with this set of labels that one model answers rightly and the other with just the labels it has not."""
+    wrong = ((1 << sample.k) - 1) ^ code
+    answers = (wrong, code) if first_wrong else (code, wrong)
+    models = tuple(
+        replace(
+            model,
+            predicted=np.array([answer]),
+            proba=None if model.proba is None else spread(np.array([answer]), sample.k).astype(np.float64),
         )
         for model, answer in zip(sample.models, answers, strict=False)
     )

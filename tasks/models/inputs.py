@@ -12,6 +12,7 @@ from infra.errors import ContractBroken, SpecError, name_values
 from tasks.contracts.columns import ImageSize
 from tasks.contracts.project import ProjectSpec
 from tasks.images import decode_images, find_readable
+from tasks.metrics.label_sets import read_sets
 from tasks.models.model import Array, Floats
 from tasks.models.own_steps import OwnStep, answer_rowwise
 from tasks.models.partition import read_order
@@ -236,8 +237,11 @@ def _times(column: pd.Series) -> pd.Series:
 def read_target(frame: pd.DataFrame, spec: ProjectSpec) -> Array:
     """Return the target, shape (n,): each row's class as its own type (bool, int64 or str), or a regression's value (float64).
 
-    What parts rows tells the two apart by this dtype: see `partition.has_classes`.
+    Sets of labels are their codes (uint64, see `tasks.metrics.label_sets`). What parts rows tells classes from the others by
+    this dtype: see `partition.has_classes`.
     """
+    if spec.labels:
+        return read_sets(frame[spec.target], spec.labels).astype(np.uint64)
     kind, column = spec.columns[spec.target].type, frame[spec.target]
     if spec.is_regression and kind in ("number", "integer"):
         return column.to_numpy(dtype=np.float64)

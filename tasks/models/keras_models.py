@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +18,7 @@ from infra.settings import load_settings
 from tasks.contracts.models import NetworkFit, TrainingPace
 from tasks.contracts.networks import Architecture, Network
 from tasks.contracts.project import ProjectSpec
+from tasks.metrics.label_sets import gather_bits, spread, write_sets
 from tasks.models.balancing import balance_rows, weigh_rows
 from tasks.models.batch_search import find_batch_size
 from tasks.models.batch_sizes import BatchSize, answer_within_memory, train_within_memory
@@ -59,6 +60,8 @@ class KerasModel:
     threshold: float | None = None
     """Probability of the class at `positive` from which it is answered; None: the most probable class is."""
     positive: int = 1
+    several: bool = False
+    """The classes are labels of which a row may have several."""
     pace: TrainingPace | None = None
     """Where the time of its last training went; None where it was loaded."""
     trained: NetworkFit | None = None
@@ -80,6 +83,8 @@ class KerasModel:
         """Return the class, or the value, for inputs that `InputColumns.read` made."""
         if not self.classes:
             return self._answer(inputs)[:, 0]
+        if self.several:
+            return np.asarray(write_sets(gather_bits(self.proba_inputs(inputs) > 0.5), self.classes))
         text = isinstance(self.classes[0], str)
         classes: Array = np.array(self.classes, dtype=object if text else None)
         return np.asarray(classes[choose_classes(self.proba_inputs(inputs), self.threshold, self.positive)])
@@ -87,6 +92,8 @@ class KerasModel:
     def proba_inputs(self, inputs: Readable) -> Floats:
         """Return the probabilities for inputs that `InputColumns.read` made."""
         output = self._answer(inputs)
+        if self.several:
+            return output
         if output.shape[1] == 1:
             return np.hstack([1 - output, output])
         return np.asarray(output / output.sum(axis=1, keepdims=True))
@@ -190,7 +197,7 @@ class KerasRecipe:
         return replace(self, spec=self.spec.model_copy(update={"candidates": sized}))
 
     def _prepare(self, rows: Rows, fit: Array, held: Array | None) -> "_Material":
-        classes, numbers = _number_classes(rows.target)
+        classes, numbers = _number_classes(rows.target, self.spec.labels)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
         weights = weigh_rows(fitted, balance)
@@ -206,6 +213,7 @@ class KerasRecipe:
         shape = NetworkShape(
             prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
         )
+        shape = replace(shape, several=bool(self.spec.labels))
         return _Material(prepare, classes, shape, inputs, _number(target, classes), weights, watched)
 
     def _train_once(
@@ -242,6 +250,7 @@ class KerasRecipe:
             device,
             course.history,
             epochs=course.epochs,
+            several=rows.shape.several,
             pace=course.pace,
             trained=NetworkFit(batch_size=size.rows, batch_size_why=size.why),
         )
@@ -317,8 +326,16 @@ class KerasRecipe:
     def _compile(
         self, keras: Any, network: Any, shape: NetworkShape, rows: int, *, first_epoch: int = 0, share: float = 1.0
     ) -> None:
-        steps = math.ceil(rows / self._network.step_rows)
-        compile_network(keras, network, self._network, shape.classes, steps, first_epoch=first_epoch, rate_share=share)
+        compile_network(
+            keras,
+            network,
+            self._network,
+            shape.classes,
+            math.ceil(rows / self._network.step_rows),
+            first_epoch=first_epoch,
+            rate_share=share,
+            several=shape.several,
+        )
 
     def _unfreeze(self, keras: Any, trained: tuple[Any, Any], shape: NetworkShape, rows: int, epoch: int) -> None:
         network, pupil = trained
@@ -340,7 +357,7 @@ class KerasRecipe:
                 f"{self._where}: expected one output for the value of a regression, received a network with {width}.",
                 remedy="End it with `keras.layers.Dense(1)`: one output, without an activation.",
             )
-        if shape.classes and width != shape.classes and not (width == 1 and shape.classes == 2):
+        if shape.classes and width != shape.classes and (shape.several or (width, shape.classes) != (1, 2)):
             raise TrainingFailed(
                 f"{self._where}: expected an output for each of the {shape.classes} classes (or one for two), "
                 f"received a network with {width}.",
@@ -361,19 +378,21 @@ class _Material(NamedTuple):
     watched: tuple[Matrix, Array] | None
 
 
-def _number_classes(target: Array) -> tuple[Array, Array]:
-    """Return the classes in order, none of a regression, and what a network is taught."""
-    classes = np.unique(target) if has_classes(target) else np.array([])
+def _number_classes(target: Array, labels: Sequence[str]) -> tuple[Array, Array]:
+    """Return the classes in order, or the labels, none of a regression, and what a network is taught."""
+    classes = np.unique(target) if has_classes(target) else np.array(labels, dtype=object)
     return classes, _number(target, classes)
 
 
 def _number(target: Array, classes: Array) -> Array:
+    if target.dtype.kind == "u":
+        return spread(target.astype(np.int64), len(classes)).astype(np.float32)
     return np.searchsorted(classes, target) if len(classes) else target.astype(np.float32)
 
 
 def _describe_values(target: Array) -> tuple[float, float]:
     """Return mean and standard deviation of a regression's target; 0 and 1 of classes, and 1 where nothing varies."""
-    return (0.0, 1.0) if has_classes(target) else (float(target.mean()), float(target.std()) or 1.0)
+    return (0.0, 1.0) if target.dtype.kind != "f" else (float(target.mean()), float(target.std()) or 1.0)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def load_model(path: Path, expected_content: str | None = None, load: Load | Non
         if manifest["backend"] == "sklearn":
             return SklearnModel(columns, load_pipeline(members[PIPELINE]))
         threads = int(manifest["threads"])
-        decided = {name: manifest[name] for name in ("threshold", "positive") if name in manifest}
+        decided = {name: manifest[name] for name in ("threshold", "positive", "several") if name in manifest}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"The model file's manifest is not whole: {error!r}") from error
     from tasks.models.keras_models import KerasModel  # noqa: PLC0415  brings TensorFlow

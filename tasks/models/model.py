@@ -29,7 +29,7 @@ class FittedModel(Protocol):
 
     @property
     def classes(self) -> tuple[ClassLabel, ...]:
-        """The columns of `predict_proba`, in order; none of a regression, which has no such method to call."""
+        """The columns of `predict_proba`, in order: classes, or labels; none of a regression, which has no such method to call."""
         ...
 
     @property
@@ -43,11 +43,11 @@ class FittedModel(Protocol):
         ...
 
     def predict(self, frame: pd.DataFrame) -> Array:
-        """Return the class of each row, or a regression's value (float64), shape (n,)."""
+        """Return the class of each row, its set of labels in words, or a regression's value (float64), shape (n,)."""
         ...
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:
-        """Return the probability of each class, shape (n, k); rows sum to 1."""
+        """Return the probability of each class, shape (n, k), of which rows sum to 1; or of each label, which need not."""
         ...
 
 

@@ -23,8 +23,8 @@ Values = npt.NDArray[Any]
 
 
 def has_classes(target: Values) -> bool:
-    """Return whether these are classes, and not the values of a regression: `inputs.read_target` gives those as floats."""
-    return target.dtype.kind != "f"
+    """Return whether these are classes, and not values (floats) or sets of labels (unsigned), as `inputs.read_target` has it."""
+    return target.dtype.kind not in "fu"
 
 
 def hold_out(

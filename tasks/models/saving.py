@@ -45,6 +45,8 @@ def _members(model: Any) -> dict[str, bytes]:
     manifest["threads"] = model.threads
     if model.threshold is not None:
         manifest |= {"threshold": model.threshold, "positive": model.positive}
+    if model.several:
+        manifest["several"] = True
     members = {MANIFEST: _json(manifest), NETWORK: _json(network_config(model.network))}
     if model.prepare is not None:
         members[PIPELINE] = dump_pipeline(model.prepare)

@@ -22,6 +22,7 @@ from tasks.contracts.models import NetworkFit
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.registry import find_positive
 from tasks.models.balancing import balance_rows, weigh_rows
+from tasks.models.binary_relevance import BinaryRelevance
 from tasks.models.deciding import Decided, apply_curves, find_decision_metric, learn_curves, tune_threshold
 from tasks.models.inputs import InputColumns, Inputs, Rows
 from tasks.models.model import Array, Backend, ClassLabel, Floats, class_labels
@@ -54,11 +55,11 @@ class SklearnModel:
         return () if is_regressor(self.pipeline) else class_labels(self.pipeline.classes_)
 
     def predict(self, frame: pd.DataFrame) -> Array:
-        """Return the class of each row, or a regression's value (float64), shape (n,)."""
+        """Return the class of each row, its set of labels in words, or a regression's value (float64), shape (n,)."""
         return self.predict_inputs(self._checked(self.columns.read(frame)))
 
     def predict_proba(self, frame: pd.DataFrame) -> Floats:
-        """Return the probability of each class, shape (n, k)."""
+        """Return the probability of each class, or of each label, shape (n, k)."""
         return self.proba_inputs(self._checked(self.columns.read(frame)))
 
     def predict_inputs(self, inputs: Inputs | Stored) -> Array:
@@ -171,7 +172,10 @@ class SklearnRecipe:
         regression = self.spec.is_regression
         preparation = self.spec.preparation_of(self.name)
         steps = preprocessing_steps(self.columns, preparation, self.spec.seed, regression=regression)
-        return Pipeline([*steps, ("model", self._estimator())])
+        estimator = self._estimator()
+        if self.spec.labels:
+            estimator = BinaryRelevance(estimator, tuple(self.spec.labels))
+        return Pipeline([*steps, ("model", estimator)])
 
     @property
     def _where(self) -> str:
@@ -241,7 +245,7 @@ class SklearnRecipe:
     def _defaults(self, kind: Any) -> dict[str, Any]:
         known = _parameters(kind)
         defaults: dict[str, Any] = {"random_state": self.spec.seed} if "random_state" in known else {}
-        if "n_jobs" in known and kind.__module__ in FORESTS:
+        if "n_jobs" in known and kind.__module__ in FORESTS and not self.spec.labels:
             defaults["n_jobs"] = self.spec.compute.threads
         return defaults
 

@@ -34,6 +34,7 @@ TRUSTED = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
+    "tasks.models.binary_relevance.BinaryRelevance",
     "tasks.models.cleaning.BestColumns",
     "tasks.models.cleaning.BestColumnsForValues",
     "tasks.models.cleaning.Fences",

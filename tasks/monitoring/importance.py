@@ -10,6 +10,7 @@ import pandas as pd
 
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers, Codes, Floats, Label
+from tasks.metrics.label_sets import read_sets
 from tasks.metrics.registry import NONE_OF_ITS_OWN, Metric, find_metric, find_positive
 from tasks.models.inputs import read_target
 
@@ -73,11 +74,15 @@ class _Reader:
     def is_known(self, rows: pd.DataFrame) -> "pd.Series[bool]":
         """Return which rows are of a class that the model knows; of a regression all."""
         target = pd.Series(read_target(rows, self.spec), index=rows.index)
+        if self.spec.labels:
+            return target.notna()
         return (target.map(self.codes) if self.codes else target).notna()
 
     def read_truth(self, rows: pd.DataFrame) -> Codes | Floats:
         """Return the truth of rows that are known."""
         target = pd.Series(read_target(rows, self.spec))
+        if self.spec.labels:
+            return np.asarray(target, dtype=np.int64)
         return (
             np.asarray(target.map(self.codes), dtype=np.int64) if self.codes else np.asarray(target, dtype=np.float64)
         )
@@ -87,6 +92,9 @@ class _Reader:
         predicted = pd.Series(self.model.predict(features))
         if not self.codes:
             return Answers("champion", self.spec.name, np.asarray(predicted, dtype=np.float64))
+        if self.spec.labels:
+            answered = read_sets(predicted, self.model.classes)
+            return Answers("champion", self.spec.name, answered, self.model.predict_proba(features))
         codes = np.asarray(predicted.map(self.codes).fillna(-1), dtype=np.int64)
         return Answers("champion", self.spec.name, codes, self.model.predict_proba(features))
 

@@ -1,7 +1,8 @@
 """The champion's figure on the rows of a window whose labels are known, and whether it fell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from tasks.contracts.project import ProjectSpec
 from tasks.contracts.upkeep import Performance
 from tasks.metrics.answers import Answers, Codes, Floats, Label
 from tasks.metrics.intervals import measure_with_interval
+from tasks.metrics.label_sets import read_sets
 from tasks.metrics.registry import NONE_OF_ITS_OWN, Metric, find_metric, find_positive
 
 ALPHA = 0.025
@@ -70,7 +72,9 @@ def measure_performance(
     """
     rules = spec.monitoring.performance if spec.monitoring else Performance()
     known: tuple[Label, ...] = ()
-    if not spec.is_regression:
+    if spec.labels:
+        known = tuple(classes)
+    elif not spec.is_regression:
         unseen = set(matured["truth"].dropna().tolist()) - set(classes)
         known = tuple(dict.fromkeys([*classes, *sorted(unseen, key=repr)]))
     metric = find_metric(spec.evaluation.metric, len(known), own=own)
@@ -80,15 +84,16 @@ def measure_performance(
     )
     if refusal := _find_refusal(rows, due, rules):
         return bare.model_copy(update={"reason": refusal})
+    encode = read_sets if spec.labels else _encode
     table = Matured(
         n=rows,
-        truth=_encode(matured["truth"], known) if known else matured["truth"].to_numpy(np.float64),
+        truth=encode(matured["truth"], known) if known else matured["truth"].to_numpy(np.float64),
         classes=known,
         positive=find_positive(spec.evaluation.positive, known),
         groups=None if group is None else np.asarray(pd.factorize(group, sort=True)[0], dtype=np.int64),
     )
     draws = max(FEWEST_DRAWS, min(spec.evaluation.bootstrap_draws, MOST_DRAWN // rows))
-    answers = _read_answers(matured, known)
+    answers = _read_answers(matured, known, encode)
     seen = measure_with_interval(metric, table, answers, draws=draws, seed=spec.evaluation.seed, alpha=ALPHA)
     if np.isnan([seen.value, seen.low, seen.high]).any():
         return bare.model_copy(
@@ -134,11 +139,13 @@ def _encode(values: "pd.Series", classes: Sequence[Label]) -> Codes:
     return np.asarray(index.get_indexer(pd.Index(values.astype(object), dtype=object)), dtype=np.int64)
 
 
-def _read_answers(matured: pd.DataFrame, classes: Sequence[Label]) -> Answers:
+def _read_answers(
+    matured: pd.DataFrame, classes: Sequence[Label], encode: Callable[[Any, Sequence[Label]], Codes]
+) -> Answers:
     """Return the champion's answers; a class that it never saw has the score 0."""
     if not classes:
         return Answers("champion", "champion", matured["prediction"].to_numpy(np.float64))
-    predicted = _encode(matured["prediction"], classes)
+    predicted = encode(matured["prediction"], classes)
     if not any(f"p_{name}" in matured.columns for name in classes):
         return Answers("champion", "champion", predicted)
     nothing = pd.Series(0.0, index=matured.index)

@@ -52,7 +52,9 @@ def watch_features(spec: ProjectSpec) -> tuple[Watched, ...]:
 
 
 def watch_target(spec: ProjectSpec) -> tuple[Watched, ...]:
-    """Return the target; whole numbers are classes in a classification, and numbers in a regression."""
+    """Return the target; whole numbers are classes in a classification, and numbers in a regression; of a set each label."""
+    if spec.labels:
+        return tuple(Watched(column=name, type="boolean", aspect="target") for name in spec.labels)
     kind = spec.columns[spec.target].type
     if spec.is_regression:
         kind = "number"
@@ -61,10 +63,12 @@ def watch_target(spec: ProjectSpec) -> tuple[Watched, ...]:
     return (Watched(column=spec.target, type=kind, aspect="target"),)
 
 
-def watch_predictions(columns: Sequence[str], *, regression: bool = False) -> tuple[Watched, ...]:
+def watch_predictions(
+    columns: Sequence[str], *, regression: bool = False, labels: Sequence[str] = ()
+) -> tuple[Watched, ...]:
     """Return what is watched of a table of answers: the predicted class, and the scores; of a regression the value.
 
-    Of two scores the last is enough: they add up to 1.
+    Of two scores the last is enough: they add up to 1. Of sets of labels each label is watched by itself, and its score.
 
     Parameters
     ----------
@@ -72,12 +76,20 @@ def watch_predictions(columns: Sequence[str], *, regression: bool = False) -> tu
         The names in the table: `prediction`, and `p_<class>` where the model gives scores.
     regression
         The predictions are values.
+    labels
+        The predictions are sets of these.
 
     Examples
     --------
     >>> [each.column for each in watch_predictions(["id", "prediction", "p_no", "p_yes", "version"])]
     ['prediction', 'p_yes']
     """
+    if labels:
+        scored = [f"p_{name}" for name in labels if len(labels) <= MAX_SCORES]
+        return (
+            *(Watched(column=name, type="boolean", aspect="prediction") for name in labels),
+            *(Watched(column=name, type="number", aspect="prediction") for name in scored),
+        )
     scores = [name for name in columns if name.startswith("p_")]
     kept = scores[-1:] if len(scores) == 2 else scores if len(scores) <= MAX_SCORES else []
     return (

@@ -20,7 +20,7 @@ def split_rows(frame: pd.DataFrame, spec: ProjectSpec) -> tuple[Positions, Posit
     ------
     InsufficientData
         A side is empty, has one class only, or the test has a class that training never sees; for a regression: the target
-        is one value among the training rows.
+        is one value among the training rows; for sets of labels: all training rows have a label, or none has.
     """
     target = frame[spec.target].to_numpy()
     if frame[spec.target].isna().any():
@@ -34,7 +34,9 @@ def split_rows(frame: pd.DataFrame, spec: ProjectSpec) -> tuple[Positions, Posit
     else:
         train, test = hold_out(target, by, spec.split, share=spec.split.test_share, seed=spec.split.seed)
     train = _keep_recent(frame, train, spec)
-    if spec.is_regression:
+    if spec.labels:
+        _require_labels(frame, spec, train, test)
+    elif spec.is_regression:
         _require_values(target[train])
     else:
         _require_classes(target[train], target[test])
@@ -55,6 +57,22 @@ def _require_values(train: np.ndarray) -> None:
         raise InsufficientData(
             f"Expected at least two values of the target among the training rows, received {name_values(train[:1].tolist())} "
             f"in {len(train)} rows.",
+            remedy="More rows are needed, or another split (`split.method`, `split.test_share`).",
+        )
+
+
+def _require_labels(frame: pd.DataFrame, spec: ProjectSpec, train: Positions, test: Positions) -> None:
+    """Ask for rows with and without each label to train on, and for two different sets to test on."""
+    for name in spec.labels:
+        having, rows = int(frame[name].iloc[train].sum()), len(train)
+        if having in (0, rows):
+            raise InsufficientData(
+                f"Expected training rows with and without the label {name!r}, received {having} with it of {rows}.",
+                remedy="More rows are needed, another split, or leave the label out of `labels`.",
+            )
+    if frame[spec.target].iloc[test].nunique() < 2:
+        raise InsufficientData(
+            f"Expected at least two sets of labels among the {len(test)} test rows, received one.",
             remedy="More rows are needed, or another split (`split.method`, `split.test_share`).",
         )
 

@@ -132,7 +132,9 @@ def _check_target(data: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_names(data: dict[str, Any]) -> Iterator[Problem]:
     columns = _columns(data)
-    paths: list[Path] = [("target",), ("row_id",), ("time",), ("split", "column"), ("evaluation", "group")]
+    paths: list[Path] = [("row_id",), ("time",), ("split", "column"), ("evaluation", "group")]
+    paths += [("labels", i) for i in range(len(read_at(data, list, "labels") or []))]
+    paths += [] if data.get("labels") or data.get("task") == "multilabel" else [("target",)]
     paths += [("gate", "slices", i, "column") for i in range(len(read_at(data, list, "gate", "slices") or []))]
     for path in paths if columns else []:
         name = read_at(data, str, *path)

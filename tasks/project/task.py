@@ -1,4 +1,4 @@
-"""What goes with predicting a class and what with predicting a value: keys and metrics that cannot be meant are refused.
+"""What goes with predicting a class, a set of labels or a value: keys and metrics that cannot be meant are refused.
 
 Nothing is ignored in silence: a key that says nothing in a regression would let somebody believe that it did.
 """
@@ -6,7 +6,7 @@ Nothing is ignored in silence: a key that says nothing in a regression would let
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.contracts.metrics import IN_UNITS_OF_THE_TARGET, OF_CLASSES, OF_VALUES
+from tasks.contracts.metrics import IN_UNITS_OF_THE_TARGET, OF_CLASSES, OF_SETS, OF_VALUES
 from tasks.project.problems import Path, Problem, show_received
 
 _REGRESSION_TARGETS = ("number", "integer")
@@ -21,12 +21,18 @@ _NEUTRAL_OF_CANDIDATES: dict[tuple[str, ...], object] = {
     ("balance", "weights"): "none",
     ("balance", "resample"): "none",
     ("calibrate",): "none",
+    ("network", "architecture", "augment", "mixup"): 0,
 }
+
+_ONE_CLASS = "needs one class a row, and a multilabel project has any number of labels"
 
 
 def check_task(data: dict[str, Any]) -> Iterator[Problem]:
     """Yield what does not go with the task of this project.yaml."""
     yield from _check_own(data)
+    if data.get("task") == "multilabel" or data.get("labels"):
+        yield from _check_multilabel(data)
+        return
     kind, target = _find_target_type(data), data.get("target")
     task = data.get("task")
     if kind is None:
@@ -40,7 +46,7 @@ def check_task(data: dict[str, Any]) -> Iterator[Problem]:
     elif task == "regression" or (task is None and kind == "number"):
         yield from _check_regression(data, str(target))
     else:
-        yield from _check_metrics(data, regression=False)
+        yield from _check_metrics(data, "a classification")
 
 
 def _check_regression(data: dict[str, Any], target: str) -> Iterator[Problem]:
@@ -49,8 +55,38 @@ def _check_regression(data: dict[str, Any], target: str) -> Iterator[Problem]:
         if given not in (_ABSENT, neutral, None):
             said = f"is about classes, and {target!r} is a value (a regression): leave it out; received {show_received(given)}."
             yield Problem(path, said)
-    yield from _check_metrics(data, regression=True)
+    yield from _check_metrics(data, "a regression")
     yield from _check_margins(data)
+
+
+def _check_multilabel(data: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what is about one class a row, and what does not go with several labels yet."""
+    target = data.get("target")
+    if isinstance(target, str) and _at(data, ("columns", target)) is not _ABSENT:
+        yield Problem(
+            ("columns", target), "is the name of the set of `labels`: it is made of their columns, leave it out here."
+        )
+    for path, neutral in [*_list_neutral(data), (("export", "onnx"), False)]:
+        given = _at(data, path)
+        if given not in (_ABSENT, neutral, None):
+            yield Problem(path, f"{_ONE_CLASS}: leave it out; received {show_received(given)}.")
+    for place in _list_preparations(data):
+        if (given := _at(data, (*place, "category", "encode"))) == "target":
+            yield Problem((*place, "category", "encode"), f"{_ONE_CLASS}: one_hot or ordinal; received {given}.")
+        if (given := _at(data, (*place, "select", "method"))) not in (_ABSENT, "none"):
+            yield Problem((*place, "select", "method"), f"{_ONE_CLASS}: leave it out; received {given}.")
+    if _list_own(data):
+        yield Problem(
+            ("evaluation", "metrics"),
+            f"metrics of the project's own do not read sets of labels yet: {', '.join(OF_SETS)}.",
+        )
+    yield from _check_metrics(data, "a multilabel project")
+
+
+def _list_preparations(data: dict[str, Any]) -> list[Path]:
+    candidates = data.get("candidates")
+    names = list(candidates) if isinstance(candidates, dict) else []
+    return [("prepare",), *(("candidates", name, "prepare") for name in names)]
 
 
 def _list_neutral(data: dict[str, Any]) -> Iterator[tuple[Path, object]]:
@@ -60,15 +96,17 @@ def _list_neutral(data: dict[str, Any]) -> Iterator[tuple[Path, object]]:
         yield from ((("candidates", name, *path), neutral) for path, neutral in _NEUTRAL_OF_CANDIDATES.items())
 
 
-def _check_metrics(data: dict[str, Any], *, regression: bool) -> Iterator[Problem]:
-    """Yield the metrics that are known and of the other task; unknown names are told by `keepfit check`."""
-    fitting, others = (OF_VALUES, OF_CLASSES) if regression else (OF_CLASSES, OF_VALUES)
+_METRICS = {"a classification": OF_CLASSES, "a multilabel project": OF_SETS, "a regression": OF_VALUES}
+
+
+def _check_metrics(data: dict[str, Any], what: str) -> Iterator[Problem]:
+    """Yield the metrics that are known and of another task; unknown names are told by `keepfit check`."""
+    fitting, known = _METRICS[what], {name for names in _METRICS.values() for name in names}
     own = {name: one.get("uses") for _, name, one in _list_own(data)}
-    choices = [*fitting, *(name for name, uses in own.items() if (uses == "values") == regression)]
-    wrong = {*others, *(name for name in own if name not in choices)}
+    choices = [*fitting, *(name for name, uses in own.items() if (uses == "values") == (fitting is OF_VALUES))]
+    wrong = {*known.difference(fitting), *(name for name in own if name not in choices)}
     for path, name in _list_metrics(data):
         if name in wrong:
-            what = "a regression" if regression else "a classification"
             yield Problem(path, f"expected a metric of {what}: {', '.join(choices)}; received {name}.")
 
 
@@ -76,7 +114,7 @@ def _check_own(data: dict[str, Any]) -> Iterator[Problem]:
     """Yield names of the project's own metrics that are taken, or stand where only others can."""
     seen: list[str] = []
     for place, name, _ in _list_own(data):
-        if name in (*OF_CLASSES, *OF_VALUES):
+        if name in (*OF_CLASSES, *OF_SETS, *OF_VALUES):
             yield Problem(
                 ("evaluation", "metrics", place, "name"), f"{name!r} is the name of a metric that there is already."
             )

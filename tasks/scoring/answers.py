@@ -26,7 +26,8 @@ def seen_by_champion(test: pd.DataFrame, trained_on: pd.DataFrame, spec: Project
 
 def frame_answers(test: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
     """Return the table that models' answers are put beside: row position, truth, slice and group columns."""
-    table = pd.DataFrame({"row": range(len(test)), "truth": read_target(test, spec)})
+    truth = test[spec.target].to_numpy() if spec.labels else read_target(test, spec)
+    table = pd.DataFrame({"row": range(len(test)), "truth": truth})
     group = {spec.evaluation.group} if spec.evaluation.group else set[str]()
     beside = {part.column for part in spec.gate.slices} | group
     for column in sorted(beside):

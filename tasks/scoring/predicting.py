@@ -1,11 +1,13 @@
 """A model's answers as rows that people keep: each names the version that made it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from infra.errors import DataError, name_values
 from tasks.contracts.project import ProjectSpec
+from tasks.metrics.label_sets import read_sets, spread
 
 
 def select_features(rows: pd.DataFrame, spec: ProjectSpec) -> pd.DataFrame:
@@ -44,15 +46,21 @@ def predict_rows(
     answers = pd.DataFrame(index=range(len(rows)))
     if spec.row_id and spec.row_id in rows.columns:
         answers[spec.row_id] = rows[spec.row_id].to_numpy()
-    given = answer_rows(model, features).set_axis(answers.index)
+    given = answer_rows(model, features, spec.labels).set_axis(answers.index)
     return pd.concat([answers, given], axis=1).assign(version=version)
 
 
-def answer_rows(model: Any, features: pd.DataFrame) -> pd.DataFrame:
-    """Return what the model answers to each row: `prediction`, and `p_<class>` where it gives probabilities."""
+def answer_rows(model: Any, features: pd.DataFrame, labels: Sequence[str] = ()) -> pd.DataFrame:
+    """Return what the model answers to each row: `prediction`, and `p_<class>` where it gives probabilities.
+
+    Of a model of several labels a row (`labels`) also one column a label, with its name: whether it is among the prediction.
+    """
     # What the gate judged: a model with a threshold of its own does not answer the most probable class.
     columns = {"prediction": model.predict(features)}
     if model.classes:
         scores = model.predict_proba(features)
         columns |= {f"p_{name}": scores[:, place] for place, name in enumerate(model.classes)}
+    if labels:
+        has = spread(read_sets(columns["prediction"], labels), len(labels))
+        columns |= {name: has[:, place] for place, name in enumerate(labels)}
     return pd.DataFrame(columns)

@@ -58,7 +58,13 @@ def _read_manifest(bench: Workbench, champion: ChampionRef) -> Manifest | None:
 
 
 def _require_same_task(spec: ProjectSpec, fit: FitReport, manifest: Manifest, label: str) -> None:
-    """Refuse to hold values against classes."""
+    """Refuse to hold values against classes, and sets of some labels against those of others."""
+    if spec.labels and tuple(manifest.model.classes) != tuple(spec.labels):
+        raise SpecError(
+            f"{spec.name}: answers with the labels {name_values(spec.labels)} now, and the champion {label} with "
+            f"{name_values(manifest.model.classes)}: they cannot be held against each other.",
+            remedy="What is predicted makes a project: give other `labels` a project of their own.",
+        )
     if bool(manifest.model.classes) == bool(fit.chosen.classes):
         return
     now, then = ("values", "classes") if manifest.model.classes else ("classes", "values")

@@ -135,9 +135,11 @@ def _select_and_fit(
 
 
 def class_shares(frame: pd.DataFrame, spec: ProjectSpec) -> dict[str, float]:
-    """Return the share of each class, by its name, in sorted order; none of a regression."""
+    """Return the share of each class, by its name, in sorted order; of each label in its own; none of a regression."""
     if spec.is_regression:
         return {}
+    if spec.labels:
+        return {name: float(frame[name].mean()) for name in spec.labels}
     classes, counts = np.unique(read_target(frame, spec), return_counts=True)
     return {str(name): float(count) / len(frame) for name, count in zip(classes.tolist(), counts, strict=True)}
 

@@ -13,6 +13,7 @@ from infra.errors import InsufficientData, TrainingFailed
 from tasks.contracts.models import CandidateScore
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers, Codes
+from tasks.metrics.label_sets import read_sets, spread
 from tasks.metrics.own import load_own
 from tasks.metrics.registry import Metric, find_metric, find_positive
 from tasks.models.checkpoints import CheckpointShelf
@@ -74,16 +75,34 @@ def open_comparison(
 ) -> "Comparison":
     """Return what candidates, and trials of their parameters, are judged by. Parameters and errors as above."""
     rows = Rows.read(frame, spec)
-    if spec.is_regression:
-        classes, truth = np.array([]), rows.target
-    else:
-        classes, truth = np.unique(rows.target, return_inverse=True)
+    classes, truth = read_truth(rows.target, spec)
     ruler = _Ruler(
         find_metric(spec.evaluation.metric, len(classes), own=load_own(spec.evaluation.metrics, load)),
         classes,
         find_positive(spec.evaluation.positive, class_labels(classes)),
+        several=bool(spec.labels),
     )
     return Comparison(spec, rows, truth, _folds(spec, rows), ruler, load, progress, shelf)
+
+
+def read_truth(target: Array, spec: ProjectSpec) -> tuple[Array, Codes]:
+    """Return the classes, or the labels, and each row's code; of a regression none, and the values."""
+    if spec.labels:
+        return np.array(spec.labels, dtype=object), target.astype(np.int64)
+    if spec.is_regression:
+        return target[:0], target
+    classes, codes = np.unique(target, return_inverse=True)
+    return classes, codes
+
+
+def lacks_a_class(target: Array, spec: ProjectSpec, part: Positions) -> bool:
+    """Return whether these of the rows lack a class that others have; of labels, one that all of them have or none."""
+    if spec.is_regression:
+        return False
+    if spec.labels:
+        shares = spread(target[part].astype(np.int64), len(spec.labels)).mean(axis=0)
+        return bool(((shares == 0) | (shares == 1)).any())
+    return len(np.unique(target[part])) < len(np.unique(target))
 
 
 def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
@@ -108,11 +127,11 @@ def _folds(spec: ProjectSpec, rows: Rows) -> list[tuple[Positions, Positions]]:
             seed=spec.seed,
             window=selection.window,
         )
-    classes = 0 if spec.is_regression else len(np.unique(rows.target))
     for fit, _ in found:
-        if classes and len(np.unique(rows.target[fit])) < classes:
+        if lacks_a_class(rows.target, spec, fit):
+            what = "rows with and without each label" if spec.labels else f"all {len(np.unique(rows.target))} classes"
             raise InsufficientData(
-                f"{spec.name}: expected all {classes} classes in what each fold fits on; one of {len(found)} lacks one.",
+                f"{spec.name}: expected {what} in what each fold fits on; one of {len(found)} lacks one.",
                 remedy="More rows are needed, or fewer folds (`selection.folds`).",
             )
     return found
@@ -125,11 +144,16 @@ class _Ruler:
     metric: Metric
     classes: Array
     positive: int
+    several: bool = False
+    """The classes are labels, of which a row may have several."""
 
     def ask(self, name: str, model: "SklearnModel | KerasModel", inputs: Inputs | Stored) -> Answers:
         """Return the model's answers: labels alone where the metric needs no more."""
         if len(self.classes) == 0:
             return Answers("candidate", name, model.predict_inputs(inputs))
+        if self.several:
+            codes = read_sets(model.predict_inputs(inputs), self.classes.tolist())
+            return Answers("candidate", name, codes, model.proba_inputs(inputs))
         if self.metric.uses == "labels":
             return Answers("candidate", name, np.searchsorted(self.classes, model.predict_inputs(inputs)))
         shares = model.proba_inputs(inputs)

@@ -10,6 +10,7 @@ import pandas as pd
 from infra.errors import CheckCrashed, ContractBroken, DataError, InsufficientData, LeakFound, name_values
 from tasks.contracts.data import Check
 from tasks.contracts.project import ProjectSpec
+from tasks.models.label_columns import with_sets
 from tasks.validation.conforming import Conformed, Mask, conform_types, settle_types
 from tasks.validation.duplicates import count_different, find_constants, find_duplicates, find_rare_classes
 from tasks.validation.expectations import Answer, Asked, check_expectations, run_suite
@@ -77,6 +78,7 @@ def examine_frame(
     check_expectations(spec.validation.expectations, spec.columns)
     if raw_frame.empty:
         return _refuse_empty(raw_frame, spec)
+    raw_frame = with_sets(raw_frame, spec)
     conformed = conform_types(raw_frame, spec.columns)
     missing, unknown = compare_names(list(raw_frame.columns), list(spec.columns))
     contract = compile_contract(spec, raw_frame, conformed)

@@ -66,6 +66,9 @@ def find_rare_classes(frame: pd.DataFrame, spec: ProjectSpec) -> list[str]:
     """Return a sentence on classes of the target with fewer than five rows; numbers have no classes."""
     if spec.is_regression or spec.columns[spec.target].type in ("number", "datetime", "text"):
         return []
+    if spec.labels:
+        few = [f"{name} ({count})" for name in spec.labels if (count := int(frame[name].sum())) < RARE_CLASS_ROWS]
+        return [f"Labels that fewer than {RARE_CLASS_ROWS} rows have: {name_values(few)}."] if few else []
     counts = frame[spec.target].value_counts()
     if spec.columns[spec.target].type == "integer" and len(counts) > len(frame) // RARE_CLASS_ROWS:
         return []

@@ -10,6 +10,7 @@ from infra.errors import DataError, InsufficientData, name_values
 from tasks.contracts.project import ProjectSpec
 from tasks.maturity import ROW_ID, TRUTH, name_rows
 from tasks.models.inputs import read_target
+from tasks.models.label_columns import with_sets
 from tasks.validation.conforming import Mask, conform_types, settle_types
 from tasks.validation.rules import compile_contract
 
@@ -49,7 +50,8 @@ def check_labels(raw_labels: pd.DataFrame, spec: ProjectSpec) -> CheckedLabels:
     if spec.row_id is None:
         raise DataError(f"{spec.name}: has no `row_id` to join labels by.", remedy="Declare it in project.yaml.")
     _require_columns(raw_labels, spec, spec.row_id)
-    rows = raw_labels[[spec.row_id, spec.target]].reset_index(drop=True)
+    _refuse_no_truths(raw_labels, spec)
+    rows = with_sets(raw_labels, spec)[[spec.row_id, spec.target]].reset_index(drop=True)
     declared = {name: spec.columns[name] for name in (spec.row_id, spec.target)}
     conformed = conform_types(rows, declared)
     ids, truth = conformed[spec.row_id], conformed[spec.target]
@@ -77,14 +79,23 @@ def nothing_yet() -> CheckedLabels:
 
 
 def _require_columns(raw_labels: pd.DataFrame, spec: ProjectSpec, row_id: str) -> None:
-    missing = [name for name in (row_id, spec.target) if name not in raw_labels.columns]
+    missing = [name for name in (row_id, *spec.target_columns) if name not in raw_labels.columns]
     if missing:
         raise DataError(
-            f"{spec.name}: labels have the columns {row_id!r} and {spec.target!r}; missing: {name_values(missing)}.",
+            f"{spec.name}: labels have the columns {row_id!r} and {' and '.join(map(repr, spec.target_columns))}; missing: "
+            f"{name_values(missing)}.",
             remedy=f"Received: {name_values(raw_labels.columns, 20)}. Names count exactly.",
         )
     if raw_labels.empty:
         raise InsufficientData(f"{spec.name}: expected labels, received no row.", remedy="Is it the right file?")
+
+
+def _refuse_no_truths(raw_labels: pd.DataFrame, spec: ProjectSpec) -> None:
+    """Refuse cells of labels that say neither yes nor no; a missing one says nothing yet."""
+    rows = raw_labels.reset_index(drop=True)
+    declared = {name: spec.columns[name] for name in spec.labels}
+    for name, part in conform_types(rows, declared).items():
+        _refuse(rows, part.unreadable, name, "true or false", spec)
 
 
 def _refuse(rows: pd.DataFrame, wrong: Mask, name: str, expected: str, spec: ProjectSpec) -> None:
@@ -125,6 +136,8 @@ def _name_places(places: list[int]) -> str:
 
 def _as_answered(kept: pd.DataFrame, spec: ProjectSpec) -> "pd.Series[Any]":
     """Return the classes, or the values, as models answer them, in a type that can also be missing."""
+    if spec.labels:
+        return kept[spec.target].astype("str")
     target = read_target(kept, spec)
     if spec.is_regression:
         return pd.Series(target, index=kept.index)

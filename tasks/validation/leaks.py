@@ -44,7 +44,7 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> Leaks:
     Classes: a number leaks when every pair of classes is parted with an area under the ROC curve of at least 0.995 in
     either direction (see `least_pairwise_auc`), a category when the most frequent class of each value, counted on every
     second row, is right for at least 99.5 % of the other rows of each class. Missing values are a value of their own.
-    Numbers as target: an absolute rank correlation (Spearman 1904) of at least 0.995; of a regression also the difference of
+    Sets of labels: each label by itself. Numbers as target: an absolute rank correlation (Spearman 1904) of at least 0.995; of a regression also the difference of
     two numbers, see `find_differences`. Text is not judged, a row that repeats another one counts once, and a column of
     which a person says `known: before` is passed over. For what towers
     see `find_towering`.
@@ -56,6 +56,9 @@ def find_leaks(frame: pd.DataFrame, spec: ProjectSpec) -> Leaks:
     spec
         The project: names the features and the target.
     """
+    if spec.labels:
+        each = [find_leaks(frame, spec.of_label(name)) for name in spec.labels]
+        return Leaks([said for one in each for said in one.certain], [said for one in each for said in one.towering])
     step = -(-len(frame) // MAX_ROWS) or 1
     rows = frame.iloc[::step]
     rows = rows[rows[spec.target].notna()].drop_duplicates([*spec.features, spec.target])

@@ -47,6 +47,7 @@ FULL: dict[str, Any] = {
     },
     "target": "sold",
     "task": "classification",
+    "labels": [],
     "row_id": "id",
     "time": "at",
     "validation": {

@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.contracts.networks import Network
 from tasks.contracts.optimisation import Optimizer
-from tasks.models.networks.losses import build_loss, count_right
+from tasks.models.networks.losses import build_label_loss, build_loss, count_right
 from tasks.models.networks.rates import follow, plan_rates
 
 _RATES = {"sgd": 0.01}
@@ -23,6 +23,7 @@ def compile_network(
     *,
     first_epoch: int = 0,
     rate_share: float = 1.0,
+    several: bool = False,
 ) -> None:
     """Make the network ready to train, in place.
 
@@ -36,6 +37,8 @@ def compile_network(
         Epochs that were trained before: the schedule goes on from there.
     rate_share
         This times the rate, where layers are let go that move a little.
+    several
+        The classes are labels of which a row may have several.
     """
     rate = rate_share * (spec.optimizer.learning_rate or _RATES.get(spec.optimizer.name, _RATE))
     planned = plan_rates(spec.schedule, rate, spec.epochs, steps)
@@ -44,9 +47,20 @@ def compile_network(
         optimizer=build_optimizer(
             keras, spec.optimizer, rate if planned is None else follow(keras, planned[first_epoch * steps :])
         ),
-        loss=build_loss(keras, spec.loss, classes, shares=shares),
-        metrics=[count_right(keras) if shares else "accuracy" if classes else "mae"],
+        loss=build_label_loss(keras, spec.loss) if several else build_loss(keras, spec.loss, classes, shares=shares),
+        metrics=[_choose_metric(keras, classes, shares=shares, several=several)],
     )
+
+
+def _choose_metric(keras: Any, classes: int, *, shares: bool, several: bool) -> Any:
+    """Return what is told of each epoch beside the loss: the share of right answers, of labels that of right labels, of values the error."""
+    if several:
+        return keras.metrics.BinaryAccuracy(
+            name="accuracy"
+        )  # Keras' own choice would look for the largest of the labels
+    if shares:
+        return count_right(keras)
+    return "accuracy" if classes else "mae"
 
 
 def build_optimizer(keras: Any, spec: Optimizer, rate: Any) -> Any:

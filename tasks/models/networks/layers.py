@@ -73,8 +73,12 @@ def add_hidden(keras: Any, tensor: Any, spec: Hidden) -> Any:
 def add_answer(keras: Any, tensor: Any, shape: NetworkShape, spec: Penalised) -> Any:
     """Return the answer: a probability for two classes, one for each of more, a number in the target's units where there are none.
 
+    Labels of which a row may have several have a probability each, which do not sum to 1.
+
     The weights of a number work on a target of mean 0 and deviation 1, whatever its units are.
     """
+    if shape.several:
+        return keras.layers.Dense(shape.classes, activation="sigmoid", kernel_regularizer=penalty(keras, spec))(tensor)
     activation = {0: "linear", 2: "sigmoid"}.get(shape.classes, "softmax")
     units = 1 if shape.classes in (0, 2) else shape.classes
     answer = keras.layers.Dense(units, activation=activation, kernel_regularizer=penalty(keras, spec))(tensor)

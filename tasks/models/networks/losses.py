@@ -49,6 +49,20 @@ def build_loss(keras: Any, loss: Loss | None, classes: int, *, shares: bool = Fa
     return "mse" if loss is None else str(loss.name)
 
 
+def build_label_loss(keras: Any, loss: Loss | None) -> RowLoss:
+    """Return the loss of labels of which a row may have several: the mean over its labels of the loss of each.
+
+    Raises
+    ------
+    SpecError
+        One that is not of labels.
+    """
+    if loss is not None and not isinstance(loss, CrossEntropy | FocalLoss):
+        raise SpecError(f"loss {loss.name}: expected one of cross_entropy, focal, for a row may have several labels.")
+    gamma = loss.gamma if isinstance(loss, FocalLoss) else 0.0
+    return _close(label_focal, keras.ops, gamma=gamma, smoothing=loss.label_smoothing if loss else 0.0)
+
+
 def _close(function: Callable[..., Any], ops: Any, **given: Any) -> RowLoss:
     """Return the loss as a plain function: Keras cannot write a partial one into a network's config."""
 
@@ -92,6 +106,24 @@ def count_right(keras: Any) -> RowLoss:
         return ops.cast(right, answers.dtype)
 
     return accuracy
+
+
+def label_focal(ops: Any, truth: Any, answers: Any, *, gamma: float, smoothing: float) -> Any:
+    """Return the mean over the labels of `focal` for two classes, that the row has the label and that it has not, shape (n,).
+
+    With γ = 0 it is binary cross-entropy.
+
+    Parameters
+    ----------
+    truth
+        1 for each label that the row has, else 0, shape (n, labels).
+    answers
+        Probability of each label, shape (n, labels).
+    """
+    given = ops.clip(answers, LEAST, 1 - LEAST)
+    true = ops.cast(truth, given.dtype) * (1 - smoothing) + smoothing / 2
+    yes, no = true * (1 - given) ** gamma * ops.log(given), (1 - true) * given**gamma * ops.log(1 - given)
+    return -ops.mean(yes + no, axis=-1)
 
 
 def pairwise(ops: Any, truth: Any, answers: Any) -> Any:

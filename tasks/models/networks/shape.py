@@ -19,3 +19,5 @@ class NetworkShape:
     """Mean of a regression's training target; 0 of classes."""
     spread: float = 1.0
     """Its standard deviation. A last layer `keras.layers.Rescaling(shape.spread, shape.centre)` answers in the target's units."""
+    several: bool = False
+    """The classes are labels of which a row may have several: one sigmoid output each, taught 0 and 1 by binary cross-entropy."""

@@ -19,10 +19,12 @@ def weigh_classes(target: Array, weights: Floats | None, loss: Loss | None, clas
     Raises
     ------
     SpecError
-        A weight for a class that no training row has.
+        A weight for a class that no training row has, or where a row may have several labels (codes of sets, unsigned).
     """
     if not isinstance(loss, CrossEntropy | FocalLoss) or not loss.class_weights:
         return weights
+    if target.dtype.kind == "u":
+        raise SpecError("loss.class_weights: a row may have several labels, and so no class that it counts by.")
     names = [_write(label) for label in class_labels(classes)]
     for name in loss.class_weights:
         if name not in names:

@@ -9,6 +9,7 @@ import numpy as np
 from infra.errors import InsufficientData
 from tasks.contracts.project import ProjectSpec
 from tasks.metrics.answers import Answers
+from tasks.metrics.label_sets import constant_set, spread
 from tasks.metrics.own import load_own
 from tasks.metrics.registry import Metric, find_metric, find_positive
 from tasks.models.inputs import Rows, Table
@@ -17,7 +18,7 @@ from tasks.models.partition import Positions, cross_validate
 from tasks.models.recipes import fit_rows
 from tasks.models.refusals import explaining_refusals
 from tasks.training.fold_scores import Folds
-from tasks.training.selection import Progress, _Ruler
+from tasks.training.selection import Progress, _Ruler, lacks_a_class, read_truth
 
 ESTIMATORS, NETWORKS = (5, 2), (3, 1)
 """Folds and repeats where project.yaml says nothing: a network's are dear."""
@@ -111,13 +112,16 @@ class Judge:
         if k == 0:
             centre = np.median(seen) if self.metric.name == "mae" else np.mean(seen)
             return Answers("candidate", "dummy", np.full(rows, centre))
+        if self.ruler.several:
+            shares = spread(seen, k).mean(axis=0)
+            always = constant_set(shares, self.metric.name)
+            return Answers("candidate", "dummy", np.repeat(always, rows), np.tile(shares, (rows, 1)))
         shares = np.bincount(seen, minlength=k) / len(seen)
         return Answers("candidate", "dummy", np.full(rows, shares.argmax()), np.tile(shares, (rows, 1)))
 
     def has_all_classes(self, part: Positions) -> bool:
         """Return whether rows of every class are among these."""
-        classes = len(self.ruler.classes)
-        return classes == 0 or len(np.unique(self.truth[part])) == classes
+        return not lacks_a_class(self.rows.target, self.spec, part)
 
 
 def _some(fit: Positions) -> Positions:
@@ -139,7 +143,7 @@ def open_judge(spec: ProjectSpec, frame: Table, load: Load, tally: Tally, *, net
         Too few rows for the folds.
     """
     rows = Rows.read(frame, spec)
-    classes, truth = _read_truth(rows.target)
+    classes, truth = read_truth(rows.target, spec)
     metric = find_metric(spec.evaluation.metric, len(classes), own=load_own(spec.evaluation.metrics, load))
     positive = find_positive(spec.evaluation.positive, class_labels(classes))
     folds, repeats = NETWORKS if networks else ESTIMATORS
@@ -153,7 +157,7 @@ def open_judge(spec: ProjectSpec, frame: Table, load: Load, tally: Tally, *, net
         seed=spec.seed,
         window=spec.selection.window,
     )
-    ruler = _Ruler(metric, classes, positive)
+    ruler = _Ruler(metric, classes, positive, several=bool(spec.labels))
     judge = Judge(spec, rows, truth, parts, min(folds, len(parts)), ruler, load, tally)
     for fit, _ in parts:
         if not judge.has_all_classes(fit):
@@ -162,11 +166,3 @@ def open_judge(spec: ProjectSpec, frame: Table, load: Load, tally: Tally, *, net
                 remedy="More rows are needed, or fewer folds (`study.folds`).",
             )
     return judge
-
-
-def _read_truth(target: Array) -> tuple[Array, Array]:
-    """Return the classes and the code of each row's; for a regression none, and the values."""
-    if target.dtype.kind == "f":
-        return target[:0], target
-    classes, codes = np.unique(target, return_inverse=True)
-    return classes, codes

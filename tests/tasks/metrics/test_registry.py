@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import SpecError
-from tasks.contracts.metrics import OF_CLASSES, OF_VALUES
+from tasks.contracts.metrics import OF_CLASSES, OF_SETS, OF_VALUES
 from tasks.metrics.answers import Answers
 from tasks.metrics.registry import METRICS, find_metric, find_positive
 
@@ -60,7 +60,7 @@ def classified(draw, k):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 4], ids=["binary", "four_classes"])
-@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.uses != "values"])
+@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.uses in ("labels", "scores")])
 @given(data=st.data())
 @settings(max_examples=25)
 def test_a_metric_is_what_scikit_learn_says_with_ties_and_weights(name, k, data):
@@ -179,5 +179,6 @@ def test_a_positive_class_that_is_none_of_the_classes_is_refused(wanted, classes
 
 def test_the_names_that_are_known_before_numpy_is_are_those_that_there_are():
     of_values = tuple(metric.name for metric in METRICS.values() if metric.uses == "values")
-    of_classes = tuple(metric.name for metric in METRICS.values() if metric.uses != "values")
-    assert (of_classes, of_values) == (OF_CLASSES, OF_VALUES)
+    of_classes = tuple(metric.name for metric in METRICS.values() if metric.uses in ("labels", "scores"))
+    of_sets = tuple(metric.name for metric in METRICS.values() if metric.uses in ("sets", "rankings"))
+    assert (of_classes, of_sets, of_values) == (OF_CLASSES, OF_SETS, OF_VALUES)

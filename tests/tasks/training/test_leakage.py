@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from infra.registry.registry import open_registry
 from tasks.contracts.project import ProjectSpec
+from tasks.models.label_columns import with_sets
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tasks.preparation.splitting import split_rows
@@ -66,6 +67,10 @@ COMPANIONS: dict[Path, dict[str, Any]] = {
         "target": "count", "columns.count": {"type": "number"}, "columns.answer.feature": False, "evaluation.metric": "mae",
         "candidates.one": {"estimator": "sklearn.linear_model.Ridge"},
     },
+    ("task", "multilabel"): {
+        "target": "kinds", "labels": ["is_new", "is_old"], "columns.is_old": {"type": "boolean"},
+        "columns.answer.feature": False, "evaluation.metric": "label_f1_micro",
+    },
     ("split", "method", "random"): {"split": {"method": "random", "test_share": 0.3, "stratify": False}},
     ("split", "method", "grouped"): {"split.column": "shop"},
     ("selection", "method", "cross_validation"): {"selection.folds": 2},
@@ -91,6 +96,7 @@ FURTHER: dict[str, dict[str, Any]] = {
     "missing indicators": {"prepare.number.missing_indicator": True},
     "cyclic": {"prepare.datetime.cyclic": True},
     "rare categories": {"prepare.category.min_share": 0.2},
+    "a gap and a window": {"split.gap": 5, "selection": {"folds": 3, "window": 30}},
     "costs": {"decision": {"threshold": "tuned", "costs": {"false_positive": 1, "false_negative": 3}}},
     "all at once": {
         "prepare.category.encode": "target", "prepare.select": {"method": "model", "keep": 5},
@@ -172,6 +178,7 @@ def some_rows(n: int = 160, seed: int = 0) -> pd.DataFrame:
     )
     said = frame["count"] + 3 * frame["note"].str.count("good") + random.normal(scale=3, size=n)
     frame["answer"] = np.where(said > 8.5, "yes", "no")
+    frame["is_old"] = frame["count"] + random.normal(size=n) > 4
     frame.loc[::7, "height"] = np.nan
     frame.loc[::11, "kind"] = None
     return frame
@@ -186,6 +193,7 @@ def alter(frame: pd.DataFrame, test: Any) -> pd.DataFrame:
         "count": random.integers(10**6, 10**7, n),
         "kind": random.choice(["never seen", "x"], n),
         "is_new": random.random(n) < 0.9,
+        "is_old": ~frame["is_old"].iloc[test].to_numpy(),
         "taken": pd.Timestamp("1999-12-31", tz="UTC") + pd.to_timedelta(random.integers(0, 99, n), unit="D"),
         "note": "words of the test rows alone",
         "answer": frame["answer"].iloc[test].map({"yes": "no", "no": "yes"}).to_numpy(),
@@ -213,10 +221,11 @@ def train_on(spec: ProjectSpec, frame: pd.DataFrame, tmp_path: Any) -> tuple[str
 
 
 def require_blind(spec: ProjectSpec, tmp_path: Any) -> None:
-    frame = some_rows()
+    frame = with_sets(some_rows(), spec)
     train, test = split_rows(frame, spec)
-    other = alter(frame, test)
+    other = with_sets(alter(frame, test), spec)
     assert np.array_equal(split_rows(other, spec)[0], train)
+    assert (other[spec.target].iloc[test] != frame[spec.target].iloc[test]).mean() > 0.5
     assert not other.iloc[test]["answer"].equals(frame.iloc[test]["answer"])
     assert train_on(spec, frame, tmp_path) == train_on(spec, other, tmp_path)
 
