@@ -43,15 +43,21 @@ GRU = {"name": "gru", "units": 32, "embedding": 50, "dropout": 0.3}
 TOKENS = {"text": {"encode": "tokens", "vocabulary": 10_000, "length": 200}}
 
 
+STEPS = {"batch_size": 64, "optimizer": {"learning_rate": 0.002, "clip_norm": 1.0}}
+
+
 def _net(architecture: dict[str, Any], epochs: int, **more: Any) -> dict[str, Any]:
-    return {"network": {"architecture": architecture, "epochs": epochs, "batch_size": 32}, **more}
+    return {"network": {"architecture": architecture, "epochs": epochs, "batch_size": 32, **more}}
 
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "cnn2d": _net({"name": "cnn2d", "filters": [32, 64], "units": [128], "dropout": 0.3}, 30),
     "efficientnet_lite0": _net({"name": "efficientnet_lite0", "weights": IMAGENET, "size": 192}, 60),
-    "gru": _net(GRU, 6, prepare=TOKENS),
-    "gru with GloVe": _net({**GRU, "embeddings": {**GLOVE, "unfreeze_after": 4}}, 6, prepare=TOKENS),
+    "gru": {**_net(GRU, 12, **STEPS), "prepare": TOKENS},
+    "gru with GloVe": {
+        **_net({**GRU, "embeddings": {**GLOVE, "unfreeze_after": 8}}, 12, **STEPS),
+        "prepare": TOKENS,
+    },
 }
 TASKS = {"fashion": ([500, 2_000], ["cnn2d", "efficientnet_lite0"]), "imdb": ([4_000], ["gru", "gru with GloVe"])}
 

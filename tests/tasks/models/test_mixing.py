@@ -95,3 +95,17 @@ def test_answers_that_are_numbers_are_not_mixed() -> None:
 
     with pytest.raises(SpecError, match=r"augment\.mixup mixes the answers of classes, and the target is a number"):
         build_loss(keras, None, 0, shares=True)
+
+
+@pytest.mark.slow
+def test_where_the_drawing_of_shares_stands_is_among_what_a_checkpoint_holds() -> None:
+    from tasks.models.networks.mixing import mix_in_training
+    from tasks.models.tensorflow_runtime import start_keras
+
+    keras = start_keras(2)
+    inputs = keras.Input((2,))
+    network = keras.Model(inputs, keras.layers.Dense(CLASSES, activation="softmax")(inputs))
+    mixed = mix_in_training(keras, network, 1.0, CLASSES, seed=3)
+    assert [each is mixed.drawing.state for each in mixed.variables].count(True) == 1
+    assert mixed.to_json()
+    assert [each.path for each in network.variables] == [each.path for each in mixed.trainable_variables]
