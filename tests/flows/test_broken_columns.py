@@ -17,7 +17,7 @@ from tests.flows import crowd
 from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_visits, make_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 ROWS = 300
 BROKEN = {"2013-07-12": "retyped", "2013-07-13": "dropped", "2013-07-14": "another unit", "2013-07-15": "all null"}
@@ -26,6 +26,11 @@ RULES = """\
   drift: {min_rows: 100}
   performance: {min_rows: 100}
 """
+
+
+@pytest.fixture(scope="session")
+def zygote(watching_zygote: Zygote) -> Zygote:
+    return watching_zygote
 
 
 def watch_days(days: list[str]) -> list[dict[str, Any]]:

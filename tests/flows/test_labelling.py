@@ -11,7 +11,7 @@ import pytest
 from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import copy_place, train_watched
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("labelling")]
 
 DAYS = ("2013-07-01", "2013-07-02")
 

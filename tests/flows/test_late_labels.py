@@ -10,10 +10,10 @@ import pytest
 
 from infra.registry.registry import open_registry
 from tests.flows import crowd
-from tests.flows.conftest import Place
+from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_visits, make_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 DELAY = timedelta(days=14)
 FALL = datetime(2013, 7, 8, tzinfo=UTC)
@@ -23,6 +23,11 @@ RULES = """\
   drift: {min_rows: 100}
   performance: {min_rows: 100, margin: 0.1}
 """
+
+
+@pytest.fixture(scope="session")
+def zygote(watching_zygote: Zygote) -> Zygote:
+    return watching_zygote
 
 
 def watch_mondays(project: str) -> list[str]:

@@ -15,13 +15,18 @@ import pytest
 
 from infra.registry.registry import open_registry
 from tests.flows import crowd
-from tests.flows.conftest import Place
+from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 DAY, AS_OF = "2013-07-03", datetime(2013, 7, 5, tzinfo=UTC)
 WAIT_S = 90.0
+
+
+@pytest.fixture(scope="session")
+def zygote(watching_zygote: Zygote) -> Zygote:
+    return watching_zygote
 
 
 def work(what: str) -> dict[str, Any]:

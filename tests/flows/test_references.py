@@ -26,7 +26,7 @@ from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_visits, train_watched
 from tests.tasks.release.waiting import own_workspace
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("watching")]
 
 RULES = """\
   drift: {min_rows: 100, reference: same_season}
@@ -42,6 +42,11 @@ SHIFTS = {
 }
 SEASON, LEAP, CREPT = "2012-07-04", "2013-07-03", "2013-07-06"
 LATER = datetime(2013, 7, 20, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def zygote(watching_zygote: Zygote) -> Zygote:
+    return watching_zygote
 
 
 @pytest.fixture(scope="module")

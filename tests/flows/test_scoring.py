@@ -16,7 +16,7 @@ from tests.flows.desk import open_desk
 from tests.flows.watched import copy_place, make_visits, make_watched, train_watched
 from tests.tasks.release.waiting import own_workspace
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("scoring")]
 
 DAY, NEXT_DAY = "2013-07-01", "2013-07-02"
 

@@ -18,7 +18,7 @@ from tests.flows.conftest import ROOT, Place, Zygote
 from tests.flows.desk import open_desk
 from tests.flows.workers import Shop
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("tuning")]
 
 POINTS = ("trial.before_commit", "trial.after_commit")
 TRIALS = 5

@@ -17,7 +17,7 @@ from tasks.scoring.answers import add_answers, frame_answers
 from tests.tasks.evaluation.builders import make_scored
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("adult")]
 
 UNSEEN = {"people", "relationship", "race", "sex", "country"}
 

@@ -251,6 +251,7 @@ def test_a_misspelt_key_is_refused_with_its_line_the_allowed_keys_and_the_neares
             assert re.search(rf"Allowed: .*\b{key}\b", said), (where, typo)
 
 
+@pytest.mark.slow
 def test_each_single_edit_of_each_key_is_answered_with_a_key_one_edit_away() -> None:
     sections = [build_schema(), *build_schema()["$defs"].values()]
     letters = "ex"

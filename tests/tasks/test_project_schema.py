@@ -51,6 +51,7 @@ def test_shipped_projects_agree_with_the_schema(located: LocatedYaml) -> None:
     assert list(Draft202012Validator(build_schema()).iter_errors(located.data)) == []
 
 
+@pytest.mark.slow
 def test_the_schema_refuses_each_misspelt_key_as_we_do() -> None:
     validator = Draft202012Validator(build_schema())
     assert all(validator.is_valid(data) for data in ALL)

@@ -29,6 +29,7 @@ def test_a_fit_leaves_its_rows_untouched_and_repeats(name):
     assert np.array_equal(first, fit_candidate(name, mixed_spec(), rows, load=no_functions).predict_proba(frame))
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.integers(0, 1000))
 def test_an_answer_does_not_depend_on_the_other_rows_of_its_batch(seed):

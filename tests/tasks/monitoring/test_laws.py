@@ -94,6 +94,7 @@ def count(rows: pd.DataFrame, row_group_size: int) -> WindowSummary:
         return summarize_window(now, summarize_reference(before, watched, digest=DIGEST))
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.integers(1, 500), st.integers(1, 2_000))
 def test_rows_read_in_chunks_of_any_size_give_the_same_counts(row_group_size, cells) -> None:

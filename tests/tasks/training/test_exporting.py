@@ -224,6 +224,7 @@ def test_int8_that_gains_or_holds_nothing_is_not_kept_and_says_why(tmp_path: Pat
     assert not (tmp_path / INT8).exists()
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_a_reason_and_no_error(tmp_path: Path) -> None:
     spec = numbers_spec({"bayes": CLASSICAL["bayes"]}, export={"onnx": True})
     rows = number_rows(100)

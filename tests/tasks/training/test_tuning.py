@@ -161,6 +161,7 @@ def _dead() -> Any:
     return dead_holder()
 
 
+@pytest.mark.slow
 def test_many_at_work_on_one_study_make_the_trials_that_one_makes(shared: Any, registry_url: str) -> None:
     """On both databases. Threads here, each with a registry of its own; processes in test_workers.py."""
     comparison = open_comparison(spec_of(), rows(), no_functions, lambda *_: None)
@@ -335,6 +336,7 @@ def test_a_project_without_a_search_needs_no_registry_and_one_with_it_says_that_
         fit_project(spec_of(), rows(), no_functions, lambda *_: None)
 
 
+@pytest.mark.slow
 def test_the_targets_of_the_test_rows_change_no_trial_and_no_model(tmp_path: Path) -> None:
     """And those of the training rows change both: the test could fail."""
     frame = mixed_rows(150)

@@ -56,6 +56,7 @@ def test_whatever_comes_a_cell_is_missing_unreadable_or_of_its_type(kind, cells)
     assert (part.values.isna().to_numpy() == (part.unreadable | missing)).all()
 
 
+@pytest.mark.slow
 @given(cells=st.lists(st.one_of(st.none(), st.integers(-(2**53), 2**53)), min_size=1))
 def test_the_same_whole_numbers_come_out_of_every_form(cells):
     expected = pd.Series(cells, dtype="Int64")

@@ -30,6 +30,7 @@ def nested(candidates: dict[str, Any], frame: pd.DataFrame, **changes: Any) -> N
     return report.nested
 
 
+@pytest.mark.slow
 def test_of_many_candidates_on_noise_the_best_mean_is_optimistic_and_the_nested_one_is_not() -> None:
     found = [nested(MANY, noise(60, seed)) for seed in range(6)]
     naive, honest = (np.array([getattr(each, name) for each in found]) for name in ("naive_mean", "mean"))
