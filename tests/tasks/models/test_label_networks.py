@@ -14,8 +14,9 @@ from tasks.models.networks.losses import label_focal
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tasks.models.tensorflow_runtime import start_keras
+from tasks.training.selection import select_candidate
 from tests.tasks.models.examples import no_functions
-from tests.tasks.models.label_rows import LABELS, label_rows, labels_spec
+from tests.tasks.models.label_rows import BAYES, LABELS, label_rows, labels_spec
 
 DENSE = {"architecture": {"name": "dense", "units": [32]}, "epochs": 15, "batch_size": 32}
 
@@ -98,3 +99,11 @@ def test_a_build_function_is_told_that_a_row_may_have_several_labels() -> None:
     model = fit(lambda _reference: build, architecture=None, build="net:build", epochs=1)
     assert told == [(3, True)]
     assert model.predict_proba(label_rows()).shape == (400, 3)
+
+
+def test_selection_holds_a_network_against_an_estimator_by_a_metric_of_sets() -> None:
+    net = {"network": {**DENSE, "optimizer": {"learning_rate": 0.01}}, "prepare": {"number": {"scale": "standard"}}}
+    spec = labels_spec({"bayes": BAYES, "net": net}, selection={"method": "holdout"})
+    scores = {one.candidate: one for one in select_candidate(spec, label_rows(), no_functions, lambda *_: None)}
+    assert scores["net"].chosen
+    assert scores["net"].mean > scores["bayes"].mean + 0.05

@@ -191,6 +191,15 @@ def test_a_loss_of_classes_is_made_smaller(name):
     assert history[-1] < history[0]
 
 
+def test_the_pairwise_loss_orders_rows_by_their_class():
+    frame = number_rows(200)
+    share = fit(frame, epochs=8, loss={"name": "pairwise"}, optimizer={"learning_rate": 0.02}).predict_proba(frame)[
+        :, 1
+    ]
+    higher, lower = share[frame["y"] == 1], share[frame["y"] == 0]
+    assert np.mean(higher[:, None] > lower[None, :]) > 0.95
+
+
 @pytest.mark.parametrize(
     ("name", "classes", "said"),
     [
