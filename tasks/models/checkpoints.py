@@ -121,15 +121,22 @@ def name_training(made_of: Mapping[str, object], arrays: Iterable[Array | Stored
     return digest.hexdigest()
 
 
-def read_variables(variables: Sequence[Any]) -> list[Array]:
-    """Return the values of Keras variables."""
-    return [np.array(variable.numpy()) for variable in variables]
+def read_variables(network: Any, variables: Sequence[Any]) -> list[Array]:
+    """Return the values of Keras variables of a network; on several devices those of each, which may differ."""
+    return [np.array(part.numpy()) for part in _list_parts(network, variables)]
 
 
-def write_variables(variables: Sequence[Any], values: Sequence[Array]) -> None:
+def write_variables(network: Any, variables: Sequence[Any], values: Sequence[Array]) -> None:
     """Set Keras variables. Raises ValueError unless there are as many values, of the same shapes."""
-    expected, received = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
+    parts = _list_parts(network, variables)
+    expected, received = [tuple(part.shape) for part in parts], [value.shape for value in values]
     if expected != received:
         raise ValueError(f"expected variables of the shapes {expected}, received {received}")
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+    for part, value in zip(parts, values, strict=True):
+        part.assign(value)
+
+
+def _list_parts(network: Any, variables: Sequence[Any]) -> list[Any]:
+    """Return TensorFlow's variables behind Keras': one, or one a device."""
+    local = network.distribute_strategy.experimental_local_results
+    return [part for variable in variables for part in local(variable.value)]

@@ -167,7 +167,7 @@ class _Training:
 def _name(network: Any, spec: Network, made_of: dict[str, Any], arrays: list[Array | Stored | None]) -> str:
     """Return the key of the training, by all that enters it."""
     made_of |= {"network": spec.model_dump(mode="json", exclude={"checkpoint_steps"}), "config": network.to_json()}
-    return name_training(made_of, [*arrays, *read_variables(network.variables)])
+    return name_training(made_of, [*arrays, *read_variables(network, network.variables)])
 
 
 def _tell_again(history: Mapping[str, list[float]], epochs: int, last: int, on_epoch: OnEpoch | None) -> None:

@@ -127,9 +127,9 @@ class Keeper:
         state = Checkpoint(
             place,
             memory.history,
-            read_variables(network.variables),
-            read_variables(network.optimizer.variables),
-            read_variables(network.metrics_variables),
+            read_variables(network, network.variables),
+            read_variables(network, network.optimizer.variables),
+            read_variables(network, network.metrics_variables),
             memory.tell(),
             best or [],
         )
@@ -153,14 +153,14 @@ class Keeper:
             network.evaluate(self.feed.in_order().take(1), verbose=0)
         with network.distribute_strategy.scope():
             network.optimizer.build(network.trainable_variables)
-        write_variables(network.variables, self._kept.variables)
+        write_variables(network, network.variables, self._kept.variables)
         if not compiled_anew:
-            write_variables(network.optimizer.variables, self._kept.optimizer)
+            write_variables(network, network.optimizer.variables, self._kept.optimizer)
 
     def begin_epoch(self) -> None:
         """Put back what the metrics of an epoch had summed when it was left; Keras has just set them to nothing."""
         if self._kept is not None and self.place.step:
-            write_variables(self.network.metrics_variables, self._kept.metrics)
+            write_variables(self.network, self.network.metrics_variables, self._kept.metrics)
         self._kept = None
 
 
