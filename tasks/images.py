@@ -58,28 +58,25 @@ def encode_png(pixels: Pixels) -> bytes:
 
 def find_readable(cells: Sequence[object]) -> Mask:
     """Return which of the cells are whole pictures that may be decoded, shape (n,)."""
-    return np.array(_map(_is_readable, cells, cells), dtype=bool)
+    return np.array(_map(lambda cell: _load(cell) is not None, cells, cells), dtype=bool)
 
 
-def decode_images(cells: Sequence[bytes], size: "ImageSize") -> Pixels:
-    """Return the pictures scaled to one size, shape (n, height, width, channels).
+def decode_images(cells: Sequence[object], size: "ImageSize") -> tuple[Pixels, Mask]:
+    """Return the pictures scaled to one size, shape (n, height, width, channels), and which could be read, shape (n,).
 
     Turned as their EXIF orientation says; transparency is dropped; scaled with antialiasing where they are of another
-    size, without keeping their proportions.
-
-    Parameters
-    ----------
-    cells
-        Pictures for which `find_readable` said yes.
+    size, without keeping their proportions. What `find_readable` says no to is black.
     """
-    found = np.empty((len(cells), size.height, size.width, size.channels), np.uint8)
+    found = np.zeros((len(cells), size.height, size.width, size.channels), np.uint8)
 
-    def put(place: int) -> None:
-        pixels = np.asarray(_open(cells[place], "L" if size.channels == 1 else "RGB", (size.width, size.height)))
+    def put(place: int) -> bool:
+        if (image := _load(cells[place])) is None:
+            return False
+        pixels = np.asarray(_shape(image, "L" if size.channels == 1 else "RGB", (size.width, size.height)))
         found[place] = pixels.reshape(found.shape[1:])
+        return True
 
-    _map(put, range(len(cells)), cells)
-    return found
+    return found, np.array(_map(put, range(len(cells)), cells), dtype=bool)
 
 
 def measure_images(cells: Sequence[bytes | None]) -> Floats:
@@ -100,35 +97,41 @@ def _map(function: Callable[[T], U], cells: Sequence[T], weighed: Sequence[objec
         return list(pool.map(function, cells))
 
 
-def _is_readable(cell: object) -> bool:
+def _load(cell: object) -> "Image | None":
+    """Return the picture, decoded; None where it may not or cannot be."""
     if not isinstance(cell, bytes) or len(cell) > MOST_BYTES:
-        return False
+        return None
     from PIL import Image  # noqa: PLC0415  only where there are pictures
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(cell), formats=FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS or image.mode not in EIGHT_BITS:
-                    return False
-                image.load()
+            image = _open(cell)
+            if image.width * image.height > MOST_PIXELS or image.mode not in EIGHT_BITS:
+                return None
+            image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's words for a damaged file
-        return False
-    return True
+        return None
+    return image
 
 
-def _open(cell: bytes, mode: str, size: tuple[int, int] | None = None) -> "Image":
+def _open(cell: bytes) -> "Image":
+    from PIL import Image  # noqa: PLC0415
+
+    return Image.open(io.BytesIO(cell), formats=FORMATS)
+
+
+def _shape(image: "Image", mode: str, size: tuple[int, int] | None = None) -> "Image":
     from PIL import Image, ImageOps  # noqa: PLC0415
 
-    with Image.open(io.BytesIO(cell), formats=FORMATS) as image:
-        turned = (ImageOps.exif_transpose(image) if image.format == "JPEG" else image).convert(mode)
+    turned = (ImageOps.exif_transpose(image) if image.format == "JPEG" else image).convert(mode)
     return turned if size is None or turned.size == size else turned.resize(size, Image.Resampling.BILINEAR)
 
 
 def _measure(cell: bytes | None) -> tuple[float, float, float]:
     if cell is None:
         return (np.nan, np.nan, np.nan)
-    image = _open(cell, "RGB")
+    image = _shape(_open(cell), "RGB")
     image.thumbnail((MEASURED, MEASURED))
     luma = np.asarray(image, dtype=np.float64) @ LUMA / 255
     steps = [np.abs(np.diff(luma, axis=axis)).mean() for axis in range(SIDES) if luma.shape[axis] > 1]

@@ -11,7 +11,7 @@ import pandas as pd
 from infra.errors import ContractBroken, SpecError, name_values
 from tasks.contracts.columns import ImageSize
 from tasks.contracts.project import ProjectSpec
-from tasks.images import decode_images, find_readable
+from tasks.images import decode_images
 from tasks.metrics.label_sets import read_sets
 from tasks.models.model import Array, Floats
 from tasks.models.own_steps import OwnStep, answer_rowwise
@@ -182,14 +182,16 @@ class InputColumns:
 
     def _read_images(self, column: pd.Series) -> Array:
         cells = column.to_list()
-        if not (readable := find_readable(cells)).all():
+        height, width, channels = self.pixels
+        size = ImageSize(height=height, width=width, channels=3 if channels == 3 else 1)
+        pixels, readable = decode_images(cells, size)
+        if not readable.all():
             raise ContractBroken(
                 f"Expected a picture in every row of {column.name!r}, PNG or JPEG; {int((~readable).sum())} of {len(cells)} "
                 "cannot be read.",
                 remedy="Give the bytes of whole files, in a Parquet file or from a function.",
             )
-        height, width, channels = self.pixels
-        return decode_images(cells, ImageSize(height=height, width=width, channels=3 if channels == 3 else 1))
+        return pixels
 
     def _matrix(self, frame: pd.DataFrame) -> Array:
         matrix = np.empty((len(frame), len(self.numbers)))

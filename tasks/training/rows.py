@@ -51,8 +51,8 @@ def open_table(path: Path, spec: ProjectSpec, folder: Path) -> Table:
     classical = [name for name, one in spec.candidates.items() if one.network is None]
     if classical:
         logger.warning(
-            "%s: the training rows take about %d MB in memory, more than the %d MB that they may take (compute.memory_mb): %s "
-            "are estimators that need them there all the same",
+            "%s: the training rows take about %d MB in memory, more than the %d MB that they may take (compute.memory_mb); "
+            "estimators need them there all the same: %s",
             *(spec.name, needed / 1e6, limit / 1e6, ", ".join(classical)),
         )
     if len(classical) == len(spec.candidates):

@@ -41,7 +41,7 @@ def test_a_picture_of_the_asked_size_comes_back_pixel_by_pixel(height, width, ch
     cell = encode_png(pixels[..., 0] if channels == 1 else pixels)
     assert find_readable([cell]).all()
     size = ImageSize(height=height, width=width, channels=channels)
-    assert np.array_equal(decode_images([cell], size), pixels[None])
+    assert np.array_equal(decode_images([cell], size)[0], pixels[None])
 
 
 def test_the_same_pixels_are_the_same_bytes():
@@ -50,7 +50,7 @@ def test_the_same_pixels_are_the_same_bytes():
 
 def test_other_sizes_are_scaled_and_colours_become_shades():
     flat = np.full((40, 20, 3), (200, 100, 50), np.uint8)
-    read = decode_images([encode_png(flat)], ImageSize(height=5, width=8, channels=1))
+    read, _ = decode_images([encode_png(flat)], ImageSize(height=5, width=8, channels=1))
     assert read.shape == (1, 5, 8, 1)
     assert set(read.ravel().tolist()) == {round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)}
 
@@ -60,7 +60,7 @@ def test_a_photograph_is_turned_as_its_camera_says():
     wide.paste((255, 255, 255), (0, 0, 10, 10))
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise
-    [turned] = decode_images([saved(wide, "JPEG", exif=exif)], ImageSize(height=20, width=10, channels=1))
+    [turned], _ = decode_images([saved(wide, "JPEG", exif=exif)], ImageSize(height=20, width=10, channels=1))
     assert turned[:8].min() > 200 > 50 > turned[12:].max()
 
 
@@ -81,6 +81,9 @@ def test_a_photograph_is_turned_as_its_camera_says():
 )
 def test_what_is_no_whole_picture_of_a_known_kind_is_not_readable(cell):
     assert find_readable([encode_png(GREY), cell]).tolist() == [True, False]
+    pixels, readable = decode_images([cell, encode_png(GREY)], ImageSize(height=4, width=4, channels=1))
+    assert readable.tolist() == [False, True]
+    assert (pixels[0].max(), pixels[1].max() > 0) == (0, True)
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -88,7 +91,7 @@ def test_many_pictures_keep_their_order(large):
     side = 150 if large else 4
     cells = [encode_png(RNG.integers(at, at + 2, (side, side, 3), np.uint8)) for at in range(0, 250, 10)]
     cells = [cell + bytes(LARGE) if large else cell for cell in cells]
-    read = decode_images(cells, ImageSize(height=2, width=2, channels=1))
+    read, _ = decode_images(cells, ImageSize(height=2, width=2, channels=1))
     assert (np.diff(read[:, 0, 0, 0].astype(int)) > 5).all()
 
 

@@ -59,7 +59,7 @@ def enlarge(cell: bytes) -> bytes:
     from tasks.contracts.columns import ImageSize
     from tasks.images import decode_images, encode_png
 
-    return encode_png(decode_images([cell], ImageSize(height=36, width=36, channels=1))[0, ..., 0])
+    return encode_png(decode_images([cell], ImageSize(height=36, width=36, channels=1))[0][0, ..., 0])
 
 
 def test_what_is_no_picture_gets_no_answer_but_a_reason() -> None:

@@ -81,6 +81,7 @@ def test_inputs_in_a_file_are_those_in_memory_at_any_positions(
     if len(first):
         within = second % len(first)
         assert alike(found.take(first)[within], take_inputs(inputs, first[within]))
+        assert alike(hold(found.take(first).take(within)), take_inputs(inputs, first[within]))
     assert (len(found.take(first)), found.shape[1:]) == (len(first), inputs.shape[1:])
     assert alike(found[3:9], take_inputs(inputs, every[3:9]))
 
@@ -167,6 +168,36 @@ def test_a_preparation_learns_and_answers_the_same_from_a_file(
         found.append(np.asarray(matrix))
     assert alike(*found)
     assert len(found[0]) == ROWS
+
+
+class Counting:
+    """A preparation that knows how many rows it learnt from."""
+
+    rows = 0
+
+    def fit(self, X: Any, y: Any) -> "Counting":
+        assert len(X) == len(y)
+        self.rows = len(X)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return X
+
+    def fit_transform(self, X: Any, y: Any) -> Any:
+        return self.fit(X, y).transform(X)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in memory", "in a file"])
+@pytest.mark.parametrize(("most", "learnt"), [(25, 25), (ROWS, ROWS)])
+def test_a_preparation_learns_from_no_more_rows_than_hold_so_many_values(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, most: int, learnt: int, apart: bool
+) -> None:
+    spec, counting = numbers_spec({"one": {"estimator": "sklearn.svm.SVC"}}), Counting()
+    near, columns = Rows.read(number_rows(ROWS), spec), InputColumns.of(spec)
+    monkeypatch.setattr(prepared, "LEARN_VALUES", most * len(columns.names))
+    rows = Rows(kept(near.inputs, folder), near.target, None) if apart else near
+    assert len(learn(counting, columns, rows, across=False, seed=0, where="one")) == ROWS
+    assert counting.rows == learnt
 
 
 def test_a_draw_is_part_of_the_rows_without_repetition_and_follows_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from tasks.models.inputs import InputColumns, Rows, StoredTable, take_rows
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tasks.models.stored import Stored, hold
+from tasks.training import rows
 from tasks.training.fitting import fit_project
-from tasks.training.rows import digest_table, estimate_bytes, find_limit, open_table, store_table
+from tasks.training.rows import digest_table, estimate_bytes, find_disk, find_limit, open_table, store_table
 from tests.tasks.models.examples import mixed_rows, mixed_spec, no_functions, number_rows, numbers_spec
 from tests.tasks.pictures import picture_rows, picture_spec
 
@@ -126,7 +128,7 @@ def test_rows_stay_in_a_file_where_they_take_more_than_they_may(
     with caplog.at_level(logging.INFO, "tasks.training.rows"):
         table = open_table(path, spec, tmp_path)
     assert isinstance(table, StoredTable) == apart
-    assert any("svc are estimators that need them there" in text for text in caplog.messages) == warned
+    assert any("estimators need them there all the same: svc" in text for text in caplog.messages) == warned
     assert any("networks read them from a file" in text for text in caplog.messages) == apart
 
 
@@ -134,6 +136,24 @@ def test_the_estimate_counts_the_inputs_and_not_only_the_file(tmp_path: Path) ->
     spec, path = picture_spec(), written(picture_rows(60), tmp_path)
     assert estimate_bytes(path, spec) > path.stat().st_size + 60 * 12 * 12
     assert find_limit(spec) > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("in_memory", "chosen"), [((), "scratch"), (("scratch",), "home"), (("scratch", "home"), "scratch")]
+)
+def test_rows_are_kept_on_a_disk_where_there_is_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    in_memory: tuple[str, ...],
+    chosen: str,
+) -> None:
+    for name in ("scratch", "home"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(rows, "load_settings", lambda: SimpleNamespace(home=tmp_path / "home"))
+    monkeypatch.setattr(rows, "lies_in_memory", lambda folder: folder.name in in_memory)
+    assert find_disk(tmp_path / "scratch") == tmp_path / chosen
+    assert bool(caplog.messages) == (len(in_memory) == 2)
 
 
 def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
