@@ -142,8 +142,9 @@ class Transformer(_WordArchitecture):
 
 
 class Augment(Contract):
-    """Pictures changed anew in each step of training, the answer staying the same: rows that watch, and predictions, never are.
+    """Pictures changed anew in each step of training; rows that watch, and predictions, never are.
 
+    The answer stays the same, but with mixup, which mixes it too.
     What is made black by a change stays black. Shares are of the picture's height and width.
     """
 

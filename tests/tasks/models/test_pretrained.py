@@ -167,10 +167,12 @@ def test_whose_weights_they_are_is_kept_with_the_model() -> None:
     assert (one.source, one.licence, one.digest) == ("ImageNet", "Apache-2.0", "c" * 64)
 
 
-def test_it_answers_as_onnx_as_it_does_in_keras(still: KerasModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed", [False, True], ids=["as they are", "changed pictures"])
+def test_it_answers_as_onnx_as_it_does_in_keras(changed: bool, still: KerasModel, tmp_path: Path) -> None:
     from tasks.training.exporting import export_model
 
     described = {"architecture": {"name": "efficientnet_lite0", "size": 32, "weights": IMAGENET}}
     spec = picture_spec({"seen": {"network": described}}, export={"onnx": True})
-    made = export_model(still, spec, picture_rows(30, seed=1), tmp_path)
+    model = fit(epochs=1, architecture={"augment": {"crop": 0.1, "mixup": 0.2}}) if changed else still
+    made = export_model(model, spec, picture_rows(30, seed=1), tmp_path)
     assert (made.status, made.outside) == ("exported", ("reading pictures: the file takes their pixels",)), made.reason
