@@ -10,7 +10,7 @@ from infra.registry.registry import open_registry
 from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_visits, make_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -24,6 +24,11 @@ HARMLESS: dict[str, tuple[Change, str]] = {
     "reordered": (lambda rows: rows[sorted(rows.columns, reverse=True)], ""),
     "added": (lambda rows: rows.assign(colour="red"), "Unknown columns are left out: 'colour'."),
 }
+
+
+@pytest.fixture(scope="session")
+def zygote(watching_zygote: Zygote) -> Zygote:
+    return watching_zygote
 
 
 @pytest.fixture(scope="module")

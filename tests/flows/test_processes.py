@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from infra.registry.registry import open_registry
+from tests.flows.conftest import Place, Zygote
 
 pytestmark = [pytest.mark.engine, pytest.mark.end_to_end, pytest.mark.xdist_group("processes")]
 
@@ -276,16 +277,17 @@ def broken(machine: Machine, tmp_path: Path, prefect_url: str) -> Machine:
     return machine
 
 
-def test_bad_data_gives_one_message_and_debug_the_traceback(broken: Machine) -> None:
+def test_bad_data_gives_one_message_and_debug_the_traceback(broken: Machine, zygote: Zygote) -> None:
     ended = broken.run("run", "table")
     assert ended.code == 3, ended.err
     assert ended.err.count("keepfit:") == 1
     assert "signal" in ended.err
     assert "Traceback" not in ended.err + ended.out
 
-    ended = broken.run("--debug", "run", "table")
-    assert ended.code == 3
-    assert "Traceback" in ended.err
+    place = Place(zygote, broken.home, {"KEEPFIT_PROJECTS": str(broken.projects)})
+    code, said = place.keepfit("--debug", "run", "table")
+    assert code == 3
+    assert "Traceback" in said
 
 
 def test_a_wrong_spec_gives_one_message_before_anything_starts(broken: Machine) -> None:

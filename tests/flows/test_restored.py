@@ -8,13 +8,18 @@ import pytest
 from tests.flows.conftest import Place, Zygote
 from tests.flows.watched import make_visits, make_watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("watching")]
 
 OLD, NEW = "2013-07-01", "2013-07-02"
 RULES = """\
   drift: {min_rows: 30}
   performance: {min_rows: 30}
 """
+
+
+@pytest.fixture(scope="session")
+def zygote(watching_zygote: Zygote) -> Zygote:
+    return watching_zygote
 
 
 def live_a_day(place: Place, day: str, *, seed: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.ingestion.windows import read_labels, read_window_rows
@@ -15,6 +15,9 @@ from tasks.project import LoadedProject, load_project
 ROOT = Path(__file__).parents[2]
 JANUARY, FEBRUARY, MARCH = (datetime(2013, month, 1, tzinfo=UTC) for month in (1, 2, 3))
 FIRST_DAYS = (FEBRUARY, FEBRUARY + timedelta(days=4))
+EXAMPLES = 30
+"""Of each law: an example looks at up to 336,776 rows, twice."""
+
 DAYS = st.integers(1, 363).map(lambda day: JANUARY + timedelta(days=day))
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flights")]
@@ -67,6 +70,7 @@ def test_a_flight_sees_no_weather_that_was_known_after_it_was_scored(data) -> No
             assert pd.isna(flight.temp)
 
 
+@settings(max_examples=EXAMPLES)
 @given(DAYS, st.integers(0, 3000))
 def test_a_row_is_the_same_whenever_it_is_read(data, day: datetime, later_hours: int) -> None:
     early = data["read"](day)
@@ -74,6 +78,7 @@ def test_a_row_is_the_same_whenever_it_is_read(data, day: datetime, later_hours:
     assert late.head(len(early)).equals(early)
 
 
+@settings(max_examples=EXAMPLES)
 @given(DAYS)
 def test_only_what_is_a_day_old_is_known(data, day: datetime) -> None:
     rows = data["read"](day)
@@ -105,6 +110,7 @@ def first_days(project) -> set[str]:
     return set(read_window_rows(project, *FIRST_DAYS)["flight_id"])
 
 
+@settings(max_examples=EXAMPLES)
 @given(st.integers(0, 6 * 24), st.integers(0, 6 * 24))
 def test_labels_only_become_more(project, first_days, first: int, second: int) -> None:
     early, late = (FEBRUARY + timedelta(hours=hours) for hours in sorted((first, second)))
