@@ -154,6 +154,9 @@ class Release(Contract):
     )
 
 
+PrecisionWish = Literal["float32", "mixed", "auto"]
+
+
 class Compute(Contract):
     """What training runs on."""
 
@@ -161,6 +164,18 @@ class Compute(Contract):
     threads: Positive = Field(2, description="CPU threads of one training; part of what makes it repeatable.")
     fallback: Literal["none", "cpu"] = Field(
         "none", description="cpu: train on the CPU where no GPU is to be had, and record it."
+    )
+    precision: PrecisionWish = Field(
+        "float32",
+        description="What networks compute in while they are trained; weights, answers and the stored model are float32. mixed: "
+        "16 bits where that is enough (bfloat16, on GPUs that lack it float16 with a scaled loss), on a GPU with tensor cores "
+        "faster and with half the memory, on most CPUs slower; auto: mixed on such a GPU, else float32.",
+    )
+    devices: Positive | Literal["all"] = Field(
+        1,
+        description="GPUs of one machine that share each batch of a network (`batch_size` is that of all together); all: as many "
+        "as are seen. A worker of gpu-pool is given one GPU: more are for `keepfit run` on a machine of one's own, or for a worker "
+        "that was started with several in CUDA_VISIBLE_DEVICES.",
     )
 
 

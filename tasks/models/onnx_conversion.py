@@ -162,7 +162,7 @@ def _answers_of(pipeline: Pipeline) -> Callable[[Inputs], Floats]:
 
 
 def _convert_network(model: Any) -> OnnxForm:
-    from tasks.models.keras_models import as_matrix  # noqa: PLC0415  brings what trains networks
+    from tasks.models.material import as_matrix  # noqa: PLC0415  brings what trains networks
 
     def matrix(inputs: Inputs) -> Array:
         derived = model.columns.derive(inputs)
