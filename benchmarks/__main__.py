@@ -8,6 +8,7 @@ import sys
 BENCHMARKS = {
     "drift": "how often a drift alarm is false and what is caught, what the decision costs; beside Evidently",
     "gate": "how often the gate promotes equal, better and worse models, beside two common rules",
+    "gpu": "networks on a GPU beside the CPU: epochs, mixed precision, the largest batch; says so where there is none",
     "overhead": "what keepfit adds to the bare work on iris, beside bare Prefect",
     "stack": "the production stack: up, trigger to release, twenty retrainings at once, memory",
     "store": "put and get, beside plain boto3 and plain file copies",
