@@ -11,6 +11,7 @@ import sys
 BENCHMARKS = {
     "drift": "how often a drift alarm is false and what is caught, what the decision costs; beside Evidently",
     "gate": "how often the gate promotes equal, better and worse models, beside two common rules",
+    "gpu": "networks on a GPU beside the CPU: epochs, mixed precision, the largest batch; says so where there is none",
     "memory": "training on pictures that take four times the memory allowed, beside the same in memory",
     "overhead": "what keepfit adds to the bare work on iris, beside bare Prefect",
     "stack": "the production stack: up, trigger to release, twenty retrainings at once, memory",

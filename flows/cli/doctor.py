@@ -13,6 +13,7 @@ from infra.artifacts.reference import ArtifactRef, references_in
 from infra.errors import KeepfitError, name_values
 from infra.projects import list_projects
 from infra.settings import load_settings
+from infra.stack.gpus import find_gpus
 from infra.workspace import open_workspace
 from tasks.project import load_project
 from tasks.release.stored import find_version
@@ -86,6 +87,13 @@ def _name_server() -> str:
         return "a temporary server for each run"
     url = urlsplit(given)
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"  # without name and password
+
+
+def _probe_devices() -> Iterator[Finding]:
+    """Say what networks may be trained on; none is no fault."""
+    seen = len(find_gpus())
+    means = "compute.precision: auto trains in float32" if not seen else f"compute.devices: up to {seen}"
+    yield Finding("gpus", True, f"{seen or 'none'} seen; {means}")
 
 
 def _probe_store() -> Iterator[Finding]:
@@ -183,6 +191,7 @@ PROBES: tuple[Callable[[], Iterator[Finding]], ...] = (
     _probe_python,
     _probe_packages,
     _probe_settings,
+    _probe_devices,
     _probe_store,
     _probe_database,
     _probe_projects,

@@ -179,6 +179,9 @@ class Release(Contract):
     )
 
 
+PrecisionWish = Literal["float32", "mixed", "auto"]
+
+
 class Compute(Contract):
     """What training runs on."""
 
@@ -193,6 +196,18 @@ class Compute(Contract):
         "file in the temporary folder (TMPDIR: a disk with space for them), from which networks read batch by batch; the "
         "fitted model is the same, bit by bit. Left out: half of what the process may use, its container's limit included. "
         "Give it where several trainings share a machine. Other estimators need all rows in memory, whatever stands here.",
+    )
+    precision: PrecisionWish = Field(
+        "float32",
+        description="What networks compute in while they are trained; weights, answers and the stored model are float32. mixed: "
+        "16 bits where that is enough (bfloat16, on GPUs that lack it float16 with a scaled loss), on a GPU with tensor cores "
+        "faster and with half the memory, on most CPUs slower; auto: mixed on such a GPU, else float32.",
+    )
+    devices: Positive | Literal["all"] = Field(
+        1,
+        description="GPUs of one machine that share each batch of a network (`batch_size` is that of all together); all: as many "
+        "as are seen. A worker of gpu-pool is given one GPU: more are for `keepfit run` on a machine of one's own, or for a worker "
+        "that was started with several in CUDA_VISIBLE_DEVICES.",
     )
 
 

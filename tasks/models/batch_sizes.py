@@ -30,6 +30,14 @@ class BatchSize(NamedTuple):
         """Return the size that a network was trained with, for one that is to be trained alike."""
         return cls(trained.batch_size, trained.batch_size_why)
 
+    def shared_by(self, devices: int, rows: int) -> "BatchSize":
+        """Return the next size below that so many devices share evenly, of no more than there are rows."""
+        even = max(devices, min(self.rows, rows) // devices * devices)
+        if devices == 1 or even == self.rows:
+            return self
+        before = f"{self.why}; " if self.why else ""
+        return BatchSize(even, f"{before}{even} instead of {self.rows}: shared by {devices} devices")
+
     def halve(self) -> "BatchSize":
         """Return half the size."""
         rows = max(self.rows // 2, LEAST_ROWS)

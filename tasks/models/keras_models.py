@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline
 
 from infra.errors import SpecError, TrainingFailed
 from infra.settings import load_settings
-from tasks.contracts.models import NetworkFit, TrainingPace
+from tasks.contracts.models import NetworkFit, Precision, TrainingPace
 from tasks.contracts.networks import Architecture, Network
 from tasks.contracts.project import ProjectSpec
-from tasks.metrics.label_sets import gather_bits, spread, write_sets
+from tasks.metrics.label_sets import gather_bits, write_sets
 from tasks.models.balancing import balance_rows, weigh_rows
 from tasks.models.batch_search import find_batch_size
 from tasks.models.batch_sizes import BatchSize, answer_within_memory, train_within_memory
@@ -27,17 +27,19 @@ from tasks.models.deciding import choose_classes
 from tasks.models.epochs import train_network
 from tasks.models.inputs import InputColumns, Rows, Undecoded, take_inputs
 from tasks.models.layers import require_known_layers
+from tasks.models.material import Material, describe_values, number, number_classes
 from tasks.models.model import Array, Backend, ClassLabel, Floats, Load, OnEpoch, class_labels
 from tasks.models.networks.borrowing import build_borrowing, count_rows, find_pupil, look, unfreeze
 from tasks.models.networks.compiling import compile_network
 from tasks.models.networks.shape import NetworkShape
 from tasks.models.networks.weighing import weigh_classes
-from tasks.models.partition import has_classes, hold_out
-from tasks.models.prepared import Matrix, Readable, apply, apply_by_blocks, learn
+from tasks.models.partition import hold_out
+from tasks.models.precision import answer_exactly, choose_precision, compute_exactly, computing_in
+from tasks.models.prepared import Readable, apply, apply_by_blocks, learn
 from tasks.models.preprocessing import find_nominal, preprocessing_steps
 from tasks.models.samplers import BY_NEIGHBOURS, Prepared, require_mixable, resample_prepared
 from tasks.models.stored import hold
-from tasks.models.tensorflow_runtime import choose_device, holding, start_keras
+from tasks.models.tensorflow_runtime import capability_of, choose_devices, holding, start_keras
 from tasks.models.text import list_words
 
 PREDICT_ROWS = 1_024
@@ -158,36 +160,54 @@ class KerasRecipe:
         """Return the network fitted on these rows: in batches that memory has room for, and as long as `watched` was best for."""
         compute = self.spec.compute
         keras = start_keras(compute.threads)
-        device = choose_device(compute, project=self.spec.name)
-        material = self._prepare(rows, fit, held)
+        devices = choose_devices(compute, project=self.spec.name)
+        precision = choose_precision(compute.precision, capability_of(devices))
+        material = self._prepare(rows, fit, held).shared_by(len(devices))
 
         def train(size: BatchSize) -> KerasModel:
-            with holding(device):
-                sized = self._with_batches(size.rows)
-                return sized._train_once(
-                    keras, material, device, size, on_epoch=on_epoch, epochs=watched.epochs if watched else None
-                )
+            shared = size.shared_by(len(devices), len(material.inputs))
+            sized = self._with_batches(shared.rows)
+            how = NetworkFit(
+                batch_size=shared.rows, batch_size_why=shared.why, precision=precision, devices=len(devices)
+            )
+            with self._anew(keras, devices, precision):
+                epochs = watched.epochs if watched else None
+                model = sized._train_once(keras, material, devices[0], how, on_epoch=on_epoch, epochs=epochs)
+            if how.precision == "float32" and how.devices == 1:
+                return model
+            with holding(devices[:1]):
+                return replace(model, network=_build_plain(keras, model.network))
 
         if watched and watched.trained:
             size = BatchSize.of(watched.trained)
         elif self._network.batch_size == "auto":
-            size = self._find_batches(keras, material, device)
+            size = self._find_batches(keras, material, devices, precision)
         else:
             size = BatchSize(self._network.step_rows)
         return train_within_memory(train, size, self._where)
 
-    def _find_batches(self, keras: Any, rows: "_Material", device: str) -> BatchSize:
+    def _find_batches(self, keras: Any, rows: Material, devices: tuple[str, ...], precision: Precision) -> BatchSize:
         """Return the largest batch that fits, tried on networks that are thrown away: what is trained later follows from the size alone."""
 
         def step(size: int) -> None:
-            with holding(device):
+            size = BatchSize(size).shared_by(len(devices), len(rows.inputs)).rows
+            with self._anew(keras, devices, precision):
                 network, pupil = self._with_batches(size)._build(keras, rows.shape, len(rows.inputs), rows.prepare)
                 weights = None if rows.weights is None else rows.weights[:size]
                 taught = look(network, pupil, rows.inputs[:size]), rows.target[:size]
                 pupil.fit(*taught, sample_weight=weights, batch_size=size, verbose=0)
 
-        on_cpu = device.startswith("CPU")
+        on_cpu = devices[0].startswith("CPU")
         return find_batch_size(step, len(rows.inputs), on_cpu=on_cpu, where=self._where)
+
+    @contextmanager
+    def _anew(self, keras: Any, devices: tuple[str, ...], precision: Precision) -> Iterator[None]:
+        """Have a network built and trained inside as in a process that has done nothing yet: automatic names, seed, device."""
+        # Before the devices are entered: what is entered with several cannot be left after its session is gone.
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(self.spec.seed)
+        with holding(devices), computing_in(keras, precision):
+            yield
 
     def _with_batches(self, size: int) -> "KerasRecipe":
         """Return the recipe for a network that is trained in batches of this size."""
@@ -196,8 +216,8 @@ class KerasRecipe:
         sized = {**self.spec.candidates, self.name: candidate.model_copy(update={"network": network})}
         return replace(self, spec=self.spec.model_copy(update={"candidates": sized}))
 
-    def _prepare(self, rows: Rows, fit: Array, held: Array | None) -> "_Material":
-        classes, numbers = _number_classes(rows.target, self.spec.labels)
+    def _prepare(self, rows: Rows, fit: Array, held: Array | None) -> Material:
+        classes, numbers = number_classes(rows.target, self.spec.labels)
         prepare, balance = self._preparation(), self.spec.candidates[self.name].balance
         fitted = balance_rows(rows.take(fit), balance, self.spec.seed)
         weights = weigh_rows(fitted, balance)
@@ -211,17 +231,17 @@ class KerasRecipe:
         if held is not None:
             watched = (apply(prepare, self.columns, take_inputs(rows.inputs, held)), numbers[held])
         shape = NetworkShape(
-            prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *_describe_values(target)
+            prod(inputs.shape[1:]), len(classes), self._vocabulary, self.columns.pixels, *describe_values(target)
         )
         shape = replace(shape, several=bool(self.spec.labels))
-        return _Material(prepare, classes, shape, inputs, _number(target, classes), weights, watched)
+        return Material(prepare, classes, shape, inputs, number(target, classes), weights, watched)
 
     def _train_once(
         self,
         keras: Any,
-        rows: "_Material",
+        rows: Material,
         device: str,
-        size: BatchSize,
+        how: NetworkFit,
         *,
         on_epoch: OnEpoch | None,
         epochs: int | None,
@@ -239,7 +259,7 @@ class KerasRecipe:
             unfreeze=partial(self._unfreeze, keras, (network, pupil), rows.shape, len(rows.inputs)),
             on_epoch=on_epoch,
             where=self._where,
-            keeping=self._keeping,
+            keeping=self._keep(how),
         )
         return KerasModel(
             self.columns,
@@ -252,15 +272,15 @@ class KerasRecipe:
             epochs=course.epochs,
             several=rows.shape.several,
             pace=course.pace,
-            trained=NetworkFit(batch_size=size.rows, batch_size_why=size.why),
+            trained=how,
         )
 
-    @property
-    def _keeping(self) -> Keeping | None:
+    def _keep(self, how: NetworkFit) -> Keeping | None:
         if self.shelf is None:
             return None
         candidate, compute = self.spec.candidates[self.name], self.spec.compute.model_dump(mode="json")
-        return Keeping(self.shelf, {"params": candidate.params, "compute": compute})
+        chosen = {"precision": how.precision, "devices": how.devices}
+        return Keeping(self.shelf, {"params": candidate.params, "compute": compute, "chosen": chosen})
 
     def _resample(self, rows: Prepared, prepare: Any) -> Prepared:
         """Return the prepared rows with some made or left out by their neighbours, where that is asked for."""
@@ -303,9 +323,6 @@ class KerasRecipe:
         """Return the network, and what of it is trained, compiled: itself, or a part or form of it with the same weights."""
         spec = self._network
         build = self.load(spec.build) if spec.build else None
-        # Automatic names count up over the life of a process; from here they start anew.
-        keras.utils.clear_session()
-        keras.utils.set_random_seed(self.spec.seed)
         if build is not None:
             network = pupil = self._require_compiled(keras, build(shape, dict(self.spec.candidates[self.name].params)))
         elif spec.architecture is not None:
@@ -313,6 +330,7 @@ class KerasRecipe:
                 network = self._build_named(keras, shape, spec.architecture, prepare)
                 pupil = find_pupil(keras, network, spec, rows=rows, classes=shape.classes, seed=self.spec.seed)
                 self._compile(keras, pupil, shape, rows)
+        answer_exactly(network)
         require_known_layers(network_config(network))
         self._require_outputs(network, shape)
         return network, pupil
@@ -365,34 +383,12 @@ class KerasRecipe:
             )
 
 
-class _Material(NamedTuple):
-    """What a network is trained on, once its rows were prepared."""
-
-    prepare: Any
-    classes: Array
-    shape: NetworkShape
-    inputs: Matrix
-    target: Array
-    """Numbers of the classes, or values."""
-    weights: Array | None
-    watched: tuple[Matrix, Array] | None
-
-
-def _number_classes(target: Array, labels: Sequence[str]) -> tuple[Array, Array]:
-    """Return the classes in order, or the labels, none of a regression, and what a network is taught."""
-    classes = np.unique(target) if has_classes(target) else np.array(labels, dtype=object)
-    return classes, _number(target, classes)
-
-
-def _number(target: Array, classes: Array) -> Array:
-    if target.dtype.kind == "u":
-        return spread(target.astype(np.int64), len(classes)).astype(np.float32)
-    return np.searchsorted(classes, target) if len(classes) else target.astype(np.float32)
-
-
-def _describe_values(target: Array) -> tuple[float, float]:
-    """Return mean and standard deviation of a regression's target; 0 and 1 of classes, and 1 where nothing varies."""
-    return (0.0, 1.0) if target.dtype.kind != "f" else (float(target.mean()), float(target.std()) or 1.0)
+def _build_plain(keras: Any, network: Any) -> Any:
+    """Return the network with its weights, as it is when it is loaded: in float32 and on one device, however it was trained."""
+    compute_exactly(network)
+    plain = keras.saving.deserialize_keras_object(network_config(network), safe_mode=True)
+    plain.set_weights(network.get_weights())
+    return plain
 
 
 @contextmanager

@@ -40,7 +40,10 @@ def compile_step(tensorflow: Any, network: Any, meter: Meter) -> Any:
     """
 
     def train(batch: Any) -> Any:
-        return network.distribute_strategy.run(network.train_step, args=(batch,))
+        strategy = network.distribute_strategy
+        said = strategy.run(network.train_step, args=(batch,))
+        # On several devices each says the same: metrics are summed over all of them.
+        return {name: strategy.experimental_local_results(value)[0] for name, value in said.items()}
 
     compiled: Any = train if network.run_eagerly else None
 

@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -46,6 +46,15 @@ def threads_in_use() -> int:
     return int(_import_tensorflow().config.threading.get_intra_op_parallelism_threads())
 
 
+_told: set[str] = set()
+"""Projects of which it was said that they train on the CPU, since `tell_anew`."""
+
+
+def tell_anew() -> None:
+    """Have each project say once more that it trains on the CPU: a run begins, which may train many networks."""
+    _told.clear()
+
+
 def choose_device(compute: Compute, *, project: str) -> str:
     """Return the device for training: `CPU:0` or `GPU:0`.
 
@@ -59,12 +68,45 @@ def choose_device(compute: Compute, *, project: str) -> str:
     if _import_tensorflow().config.list_physical_devices("GPU"):
         return "GPU:0"
     if reason := allow_cpu(compute):
-        logger.warning("%s trains on the CPU: %s", project, reason)
+        if project not in _told:
+            _told.add(project)
+            logger.warning("%s trains on the CPU: %s", project, reason)
         return "CPU:0"
     raise TrainingFailed(
         f"{project}: expected a GPU (compute.device: gpu), and TensorFlow sees none.",
         remedy="Train where there is one (`keepfit doctor` says what is seen here), or allow `compute.fallback: cpu`.",
     )
+
+
+def choose_devices(compute: Compute, *, project: str) -> tuple[str, ...]:
+    """Return the devices that share each batch, the first as `choose_device` says.
+
+    Raises
+    ------
+    TrainingFailed
+        As there, or where fewer are seen than are wanted.
+    """
+    first = choose_device(compute, project=project)
+    kind = first.partition(":")[0]
+    if compute.devices == 1 or (kind == "CPU" and compute.device == "gpu"):
+        return (first,)
+    seen = len(_import_tensorflow().config.list_logical_devices(kind))
+    wanted = seen if compute.devices == "all" else compute.devices
+    if wanted > seen:
+        raise TrainingFailed(
+            f"{project}: expected {wanted} devices of kind {kind} (compute.devices), and TensorFlow sees {seen}.",
+            remedy="Let the process see more of them (CUDA_VISIBLE_DEVICES), or ask for fewer; `all` takes what there is.",
+        )
+    return tuple(f"{kind}:{at}" for at in range(wanted))
+
+
+def capability_of(devices: Sequence[str]) -> tuple[int, int] | None:
+    """Return the compute capability of the least of these GPUs; None of CPUs."""
+    if not devices[0].startswith("GPU"):
+        return None
+    config = _import_tensorflow().config
+    gpus = config.list_physical_devices("GPU")[: len(devices)]
+    return min(tuple(config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))) for gpu in gpus)
 
 
 def allow_cpu(compute: Compute) -> str:
@@ -83,7 +125,7 @@ def memory_errors() -> tuple[type[Exception], ...]:
 
 
 class GpuUse(NamedTuple):
-    """What this process has used of the GPU since it began; all zero where it never touched one."""
+    """What this process has used of its GPUs since it began, of all together; all zero where it never touched one."""
 
     name: str = ""
     seconds: float = 0.0
@@ -91,31 +133,40 @@ class GpuUse(NamedTuple):
 
 
 _held_s = [0.0]
-"""Seconds of this process on a GPU: a meter that only runs forward, as `time.process_time` does."""
+"""Seconds of this process on GPUs: a meter that only runs forward, as `time.process_time` does."""
+_held_gpus = [0]
+"""The most GPUs that it held at a time."""
 
 
 @contextmanager
-def holding(device: str) -> Iterator[None]:
-    """Place what runs inside on the device; time on a GPU is counted."""
+def holding(devices: Sequence[str]) -> Iterator[None]:
+    """Place what runs inside on the device, or a copy of it on each of several, which share each batch; time on GPUs is counted."""
     started = time.perf_counter()
     import keras  # noqa: PLC0415  once `start_keras` chose its backend
 
-    with keras.device(device):
+    with keras.device(devices[0]) if len(devices) == 1 else _mirror(tuple(devices)).scope():
         try:
             yield
         finally:
-            if device.startswith("GPU"):
-                _held_s[0] += time.perf_counter() - started
+            if devices[0].startswith("GPU"):
+                _held_s[0] += (time.perf_counter() - started) * len(devices)
+                _held_gpus[0] = max(_held_gpus[0], len(devices))
+
+
+@lru_cache(maxsize=8)
+def _mirror(devices: tuple[str, ...]) -> Any:
+    return _import_tensorflow().distribute.MirroredStrategy(list(devices))
 
 
 def gpu_use() -> GpuUse:
-    """Return what this process has used of the GPU so far, without importing TensorFlow for it."""
+    """Return what this process has used of GPUs so far, without importing TensorFlow for it."""
     if not _held_s[0]:
         return GpuUse()
-    experimental = _import_tensorflow().config.experimental
+    experimental, count = _import_tensorflow().config.experimental, _held_gpus[0]
     gpu = _import_tensorflow().config.list_physical_devices("GPU")[0]
     name = str(experimental.get_device_details(gpu).get("device_name", "GPU"))
-    return GpuUse(name, _held_s[0], experimental.get_memory_info("GPU:0")["peak"] / 1e6)
+    peak = sum(experimental.get_memory_info(f"GPU:{at}")["peak"] for at in range(count))
+    return GpuUse(name if count == 1 else f"{count} x {name}", _held_s[0], peak / 1e6)
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ from tasks.models.checkpoints import CheckpointShelf
 from tasks.models.inputs import Table, lean_columns, read_target
 from tasks.models.model import FittedModel, Load
 from tasks.models.recipes import fit_candidate, threads_for
-from tasks.models.tensorflow_runtime import GpuUse, allow_cpu, gpu_use, threads_in_use
+from tasks.models.tensorflow_runtime import GpuUse, allow_cpu, gpu_use, tell_anew, threads_in_use
 from tasks.training.selection import Progress, select_candidate
 from tasks.training.tuning import TrialDesk, Tuned, tune_candidates
 
@@ -84,6 +84,7 @@ def fit_project(
     ------
     InsufficientData, SpecError, TrainingFailed
     """
+    tell_anew()
     started, cpu_started, gpu_started = time.perf_counter(), time.process_time(), gpu_use().seconds
     try:
         tuned = tune_candidates(spec, frame, load, on_progress, desk)

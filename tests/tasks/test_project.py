@@ -119,7 +119,9 @@ FULL: dict[str, Any] = {
         "policies": {"schedule": None, "drift": "non_inferiority", "performance": "superiority", "operator": "superiority"},
         "cooldown_days": 7, "max_per_day": 2, "breaker_after": 4, "watch": {"windows": 2, "margin": 0.1},
     },
-    "compute": {"device": "gpu", "threads": 1, "fallback": "cpu", "memory_mb": 500},
+    "compute": {
+        "device": "gpu", "threads": 1, "fallback": "cpu", "memory_mb": 500, "precision": "auto", "devices": "all",
+    },
     "study": {
         "learning_curve": {"points": 4}, "folds": 4, "repeats": 3, "seeds": 2, "matters": 0.01, "nested": True,
         "validation_curve": {"candidate": "dummy", "parameter": "strategy", "values": ["prior", "uniform"]},

@@ -49,10 +49,10 @@ def list_changes(keras: Any, augment: Augment) -> Iterator[Any]:
 
     Each draws from a seed of its own, so that one more leaves what the others do as it was.
     """
-    layers, black = keras.layers, {"fill_mode": "constant", "fill_value": 0.0}
+    layers, black = keras.layers, {"fill_mode": "constant", "fill_value": 0.0, "dtype": "float32"}
     if augment.flip != "none":
         mode = "horizontal_and_vertical" if augment.flip == "both" else augment.flip
-        yield layers.RandomFlip(mode, seed=1)
+        yield layers.RandomFlip(mode, seed=1, dtype="float32")
     if augment.shift:
         yield layers.RandomTranslation(augment.shift, augment.shift, **black, seed=2)
     if augment.rotate:

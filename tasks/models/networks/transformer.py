@@ -23,7 +23,9 @@ def build_transformer(keras: Any, shape: NetworkShape, spec: Transformer) -> Any
 
 def _place(keras: Any, shape: NetworkShape, numbers: Any, width: int) -> Any:
     """Return a learnt vector for each place: every number of a row times 0 plus its place, then looked up."""
-    places = keras.layers.Rescaling(0.0, offset=[float(at) for at in range(shape.inputs)])(numbers)
+    # In float32 whatever the rest computes in: 16 bits have not a number for each place.
+    count = keras.layers.Rescaling(0.0, offset=[float(at) for at in range(shape.inputs)], dtype="float32")
+    places = count(numbers)
     return keras.layers.Embedding(shape.inputs, width)(places)
 
 

@@ -115,8 +115,9 @@ def test_a_network_that_could_not_be_used_is_refused_before_training(function, k
 
 def test_a_gpu_is_only_replaced_where_the_project_allows_it(caplog):
     from tasks.contracts.project import Compute
-    from tasks.models.tensorflow_runtime import _import_tensorflow, choose_device
+    from tasks.models.tensorflow_runtime import _import_tensorflow, choose_device, tell_anew
 
+    tell_anew()
     if _import_tensorflow().config.list_physical_devices("GPU"):
         assert choose_device(Compute(device="gpu"), project="p") == "GPU:0"
         return

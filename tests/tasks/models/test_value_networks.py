@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from infra.errors import TrainingFailed
-from tasks.models.keras_models import NetworkShape, _describe_values
+from tasks.models.keras_models import NetworkShape
 from tasks.models.loading import load_model
+from tasks.models.material import describe_values
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tests.tasks.models.test_regressors import value_rows, value_spec
@@ -55,7 +56,7 @@ def test_a_network_of_two_outputs_is_no_regression() -> None:
 
 
 def test_a_network_is_told_where_its_values_lie_and_nothing_of_classes() -> None:
-    assert _describe_values(np.array([1.0, 3.0])) == (2.0, 1.0)
-    assert _describe_values(np.array([5.0, 5.0])) == (5.0, 1.0)
-    assert _describe_values(np.array([0, 1])) == (0.0, 1.0)
+    assert describe_values(np.array([1.0, 3.0])) == (2.0, 1.0)
+    assert describe_values(np.array([5.0, 5.0])) == (5.0, 1.0)
+    assert describe_values(np.array([0, 1])) == (0.0, 1.0)
     assert NetworkShape(2, 2, 0) == NetworkShape(2, 2, 0, centre=0.0, spread=1.0)

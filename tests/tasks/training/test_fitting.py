@@ -110,7 +110,7 @@ NETWORK = {"network": {"build": "networks:dense", "epochs": 1}}
     ],
     ids=["fallback", "worker without a GPU"],
 )
-def test_a_model_that_asked_for_a_gpu_and_got_none_says_so(environment, fallback, note, monkeypatch):
+def test_a_model_that_asked_for_a_gpu_and_got_none_says_so(environment, fallback, note, monkeypatch, caplog):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     spec = numbers_spec(
@@ -118,6 +118,7 @@ def test_a_model_that_asked_for_a_gpu_and_got_none_says_so(environment, fallback
     )
     hardware = fit_project(spec, number_rows(), load, lambda *_: None).hardware
     assert hardware.note.startswith(note)
+    assert caplog.text.count("trains on the CPU") == 1, "once for the run, however many networks it trains"
     assert (hardware.device, hardware.device_name) == ("cpu", "")
     assert hardware.worker == environment.get("KEEPFIT_WORKER", "")
 
