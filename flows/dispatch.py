@@ -31,9 +31,10 @@ from infra.errors import (
 )
 from infra.registry.records import Fencing
 from infra.workspace import open_workspace
+from tasks.contracts.compute import Compute
 from tasks.contracts.data import SplitRef
 from tasks.contracts.models import FitReport
-from tasks.contracts.project import Compute, ProjectSpec
+from tasks.contracts.project import ProjectSpec
 from tasks.contracts.runs import RunContext
 from tasks.policies import POLICIES, key_of_call
 from tasks.training.steps import train

@@ -14,7 +14,8 @@ from flows.events import BREAKER, RELEASE, WINDOW
 from flows.monitoring import WANTED
 from infra.errors import UsageError
 from infra.projects import list_projects
-from tasks.contracts.project import Compute, ProjectSpec, Schedule
+from tasks.contracts.compute import Compute, Schedule
+from tasks.contracts.project import ProjectSpec
 from tasks.project import load_project
 
 ROOT = Path(__file__).parents[1]

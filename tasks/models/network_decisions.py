@@ -9,7 +9,8 @@ from tasks.contracts.project import ProjectSpec
 from tasks.metrics.registry import find_positive
 from tasks.models.deciding import find_decision_metric, tune_threshold
 from tasks.models.inputs import Rows
-from tasks.models.keras_models import KerasModel, KerasRecipe
+from tasks.models.keras_models import KerasModel
+from tasks.models.keras_recipes import KerasRecipe
 from tasks.models.model import class_labels
 from tasks.models.partition import hold_out
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tasks.contracts.compute import PrecisionWish
 from tasks.contracts.models import Precision
-from tasks.contracts.project import PrecisionWish
 
 Capability = tuple[int, int]
 """Of an NVIDIA GPU, as its maker numbers them."""

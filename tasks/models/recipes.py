@@ -95,7 +95,7 @@ def fit_rows(
         raise SpecError(f"{spec.name}: no candidate {name!r}; there are {', '.join(spec.candidates)}.")
     columns = replace(InputColumns.of(spec), steps=find_steps(spec.preparation_of(name), load))
     if (network := spec.candidates[name].network) is not None:
-        from tasks.models.keras_models import KerasRecipe  # noqa: PLC0415  brings TensorFlow
+        from tasks.models.keras_recipes import KerasRecipe  # noqa: PLC0415  brings TensorFlow
         from tasks.models.network_decisions import decide_network  # noqa: PLC0415  likewise
 
         recipe = KerasRecipe(name, spec, columns, load, shelf)

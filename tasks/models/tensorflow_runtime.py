@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from infra.errors import TrainingFailed
 from infra.worker import describe_worker
-from tasks.contracts.project import Compute
+from tasks.contracts.compute import Compute
 
 logger = logging.getLogger(__name__)
 

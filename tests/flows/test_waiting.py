@@ -15,7 +15,7 @@ from infra.errors import DispatchFailed, LeaseLost, NoWorker
 from infra.registry.holder import describe_process
 from infra.registry.records import Fencing
 from infra.workspace import open_workspace
-from tasks.contracts.project import Compute
+from tasks.contracts.compute import Compute
 from tasks.contracts.runs import RunContext
 from tasks.policies import POLICIES
 from tests.flows.workers import Shop

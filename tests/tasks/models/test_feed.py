@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.contracts.compute import Compute
 from tasks.contracts.networks import Network
-from tasks.contracts.project import Compute
 from tasks.models.feed import Feed, Place, lies_in_a_file, order_rows
 
 ROWS, SIZE, EPOCHS = 22, 5, 3

@@ -48,7 +48,8 @@ def test_other_weights_are_another_model(tmp_path):
 
 def test_automatic_names_do_not_make_another_model(tmp_path):
     from tasks.models.digests import _without_names
-    from tasks.models.keras_models import NetworkShape, network_config
+    from tasks.models.keras_models import network_config
+    from tasks.models.networks.shape import NetworkShape
     from tests.tasks.models.networks import functional
 
     first, second = (network_config(functional(NetworkShape(2, 2, 0), {})) for _ in range(2))
@@ -114,7 +115,7 @@ def test_a_network_that_could_not_be_used_is_refused_before_training(function, k
 
 
 def test_a_gpu_is_only_replaced_where_the_project_allows_it(caplog):
-    from tasks.contracts.project import Compute
+    from tasks.contracts.compute import Compute
     from tasks.models.tensorflow_runtime import _import_tensorflow, choose_device, tell_anew
 
     tell_anew()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from infra.errors import TrainingFailed
-from tasks.contracts.project import Compute
+from tasks.contracts.compute import Compute
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fresh processes")]
 

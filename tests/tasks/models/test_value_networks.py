@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from infra.errors import TrainingFailed
-from tasks.models.keras_models import NetworkShape
 from tasks.models.loading import load_model
 from tasks.models.material import describe_values
+from tasks.models.networks.shape import NetworkShape
 from tasks.models.recipes import fit_candidate
 from tasks.models.saving import save_model
 from tests.tasks.models.test_regressors import value_rows, value_spec

@@ -87,7 +87,7 @@ def test_the_articles_network_repeats_and_reads_raw_text(tmp_path):
 
 def test_the_articles_network_is_the_articles():
     spec, load = _open("imdb")
-    from tasks.models.keras_models import NetworkShape
+    from tasks.models.networks.shape import NetworkShape
     from tasks.models.tensorflow_runtime import start_keras
 
     start_keras(2)
