@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 BLOB_NAME = re.compile(r"sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 TABLES = ("run", "lease", "step", "blob", "model_version", "verdict", "test_use", "champion", "release", "audit")
-TABLES += ("batch", "label_delivery", "window_report", "breaker", "study", "trial")
+TABLES += ("batch", "label_delivery", "window_report", "breaker", "study", "trial", "checkpoint")
 BATCH_BLOBS = ("rows_blob", "predictions_blob", "quarantine_blob")
 END_ACTION = {state: f"run.{state}" for state in ("completed", "failed", "cancelled")} | {"crashed": "run.crash"}
 
@@ -114,6 +114,7 @@ def every_name_is_its_bytes(world: World) -> None:
 
 def every_known_blob_is_there(world: World) -> None:
     known = {row["digest"]: row["size_bytes"] for row in world.tables["blob"]}
+    known |= {row["digest"]: row["size_bytes"] for row in world.tables["checkpoint"]}
     for digest, size_bytes in known.items():
         content = world.objects.get(f"sha256/{digest[:2]}/{digest}")
         assert content is not None, f"I2: {digest} is known, but not in the store"

@@ -125,6 +125,10 @@ ROWS = {
     ),
     "no audit row of a report": ("I4", REPORT),
     "no audit row of the breaker": ("I4", "INSERT INTO breaker VALUES ('iris', 1, 'r', 'open', 'w', 'x', '{}', now())"),
+    "a checkpoint that is not in the store": (
+        "I2",
+        f"INSERT INTO checkpoint VALUES ('k', 'iris', '{'0' * 64}', 1, 'application/zip', now())",
+    ),
     "a batch of unknown blobs": ("I2", BATCH.format(blob=f"'{'0' * 64}'", rows=1)),
     "labels of an unknown blob": (
         "I2",
