@@ -1,7 +1,7 @@
 """A training that was left in mid-epoch and is gone on with: the same network to the last bit, and the same history."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from infra.settings import load_settings
 from tasks.models.checkpoints import Checkpoint, load_checkpoint, name_training
 from tasks.models.feed import Place
 from tasks.models.recipes import fit_candidate
@@ -120,14 +121,22 @@ def own(_folder: Path) -> tuple[Any, Any, Any]:
     return numbers_spec({"one": {"network": network}}), frame, load
 
 
+@pytest.fixture
+def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of projects, for this test alone: settings are read once in a process."""
+    monkeypatch.setenv("KEEPFIT_PROJECTS", str(tmp_path))
+    load_settings.cache_clear()
+    yield tmp_path
+    load_settings.cache_clear()
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("networks")
 @pytest.mark.parametrize("make", [pictures, words, own])
 def test_from_every_checkpoint_on_the_same_network_and_the_same_history_come_out(
-    make: Callable[[Path], tuple[Any, Any, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[Path], tuple[Any, Any, Any]], projects: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("KEEPFIT_PROJECTS", str(tmp_path))
-    spec, frame, functions = make(tmp_path)
+    spec, frame, functions = make(projects)
 
     def fit(shelf: Shelf | None) -> tuple[str, dict[str, list[float]], list[Any]]:
         told: list[Any] = []
