@@ -4,7 +4,8 @@ from typing import Any
 
 from benchmarks.results.subjects import Published, Subject
 from benchmarks.results.summary import Summary
-from tasks.evaluation.canvas import BLUE, GREY, ORANGE, as_png, make_figure
+from infra.png import as_png
+from tasks.evaluation.canvas import BLUE, GREY, ORANGE, make_figure
 
 TITLE = (
     "Test accuracy: mean of seeds with the interval of the test rows (thin) and over seeds (thick); diamonds: published"
