@@ -42,11 +42,16 @@ def _explain(detail: Any, data: dict[str, Any]) -> Problem:
         path = (*path, str(location[-1]))
         return Problem(path, f"expected {describe(_schema_at(path, data), definitions)}; the key is missing.")
     said = f"expected {describe(schema, definitions)}; received {show_received(received)}."
-    inner = resolve(schema, definitions)
-    branches = [inner, *inner.get("anyOf", [])]
+    return Problem(path, said + _hint(path, received, resolve(schema, definitions)))
+
+
+def _hint(path: Path, received: Any, schema: Schema) -> str:
+    """Return what was likely meant, in a sentence of its own; empty where nothing is near."""
+    if names := schema.get("properties", {}).get("name", {}).get("enum"):
+        return _hint_at_section(path, received, names)
+    branches = [schema, *schema.get("anyOf", [])]
     choices = [word for branch in branches for word in (*branch.get("enum", []), branch.get("const"))]
-    choices = [word for word in choices if isinstance(word, str)]
-    return Problem(path, said + (suggest(received, choices) if isinstance(received, str) else ""))
+    return suggest(received, [word for word in choices if isinstance(word, str)]) if isinstance(received, str) else ""
 
 
 def _locate(location: Path, data: Any) -> tuple[Path, Any]:
@@ -92,8 +97,7 @@ def _explain_name(path: Path, given: Any, names: list[str]) -> Problem:
     """Say what is wrong with a section that has one of several shapes, by its name."""
     expected = f"expected a section whose `name` is one of {', '.join(names)}"
     if not isinstance(given, dict):
-        hint = suggest(given, names) if isinstance(given, str) else ""
-        return Problem(path, f"{expected}; received {show_received(given)}.{hint}")
+        return Problem(path, f"{expected}; received {show_received(given)}.{_hint_at_section(path, given, names)}")
     if "name" in given:
         hint = suggest(given["name"], names) if isinstance(given["name"], str) else ""
         said = f"expected one of {', '.join(names)}; received {show_received(given['name'])}.{hint}"
@@ -102,6 +106,13 @@ def _explain_name(path: Path, given: Any, names: list[str]) -> Problem:
         if suggest(key, ["name"]):
             return Problem((*path, key), "no such key. Did you mean 'name'? Allowed: name, and what belongs to it.")
     return Problem(path, f"{expected}; received {show_received(given)}.")
+
+
+def _hint_at_section(path: Path, given: Any, names: list[str]) -> str:
+    """Say how a section is written where only its name is given."""
+    if given in names:
+        return f" Write `{path[-1]}: {{name: {given}}}`."
+    return suggest(given, names) if isinstance(given, str) else ""
 
 
 def _explain_unknown(path: Path, data: dict[str, Any]) -> str:

@@ -12,6 +12,8 @@ from tests.tasks.test_project import Where, change, write
 SENSE = [
     (("candidates", "gru", "network", "architecture", "name"), "gruu", "candidates.gru.network.architecture.name", r"one of .*; received the text 'gruu'\. Did you mean 'gru'\?"),
     (("candidates", "gru", "network", "loss"), "focl", "candidates.gru.network.loss", r"a section whose `name` is one of .*'focl'\. Did you mean 'focal'\?"),
+    (("candidates", "gru", "network", "loss"), "focal", "candidates.gru.network.loss", r"received the text 'focal'\. Write `loss: \{name: focal\}`\."),
+    (("candidates", "gru", "network", "optimizer"), "adamw", "candidates.gru.network.optimizer", r"Write `optimizer: \{name: adamw\}`\."),
     (("candidates", "gru", "network", "schedule"), {"end": 0.1}, "candidates.gru.network.schedule", r"whose `name` is one of .*; received the keys end"),
     (("candidates", "gru", "network", "architecture", "heads"), 2, "candidates.gru.network.architecture.heads", r"no such key\. Allowed: name, .*bidirectional"),
     (("candidates", "transformer", "network", "architecture", "heads"), 3, "candidates.transformer.network.architecture", "heads that divide embedding = 4, received 3"),
