@@ -1,11 +1,9 @@
 """Fixtures of every test: the real servers, started when a test asks for one. And how Hypothesis searches."""
 
 import gc
-import logging
 import os
 import signal
 
-import pytest
 from hypothesis import settings
 
 from tests.servers.groups import *  # noqa: F403
@@ -23,14 +21,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("keepfit", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "keepfit"))
-
-
-@pytest.fixture
-def caplog(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """Hear what is logged in a process in which a flow has run as well: Prefect keeps these from the root logger from then on."""
-    for name in ("flows", "tasks", "infra"):
-        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
-    return caplog
 
 
 gc.disable()  # until all is imported: there is no garbage in that, and the search takes a fifth of the time

@@ -106,8 +106,6 @@ def measure_missing(places: list[tuple[Subject, str]], rows: Rows, chosen: argpa
     """Return the rows with those that were missing, each written to the file as soon as it is there."""
     from benchmarks.results.measurement import Parts, find_obstacle, measure, name_commit
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.disable(logging.WARNING)
     name_commit()  # before hours in which the checkout may move on
     parts: dict[str, Parts] = {}
     for subject, name, seed in find_missing(places, rows, chosen.seeds, again=chosen.again):
@@ -138,4 +136,6 @@ def _require_same_rows(subject: Subject, digest: str, rows: Rows) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.disable(logging.WARNING)
     sys.exit(main())
