@@ -16,6 +16,7 @@ import pandas as pd
 
 from benchmarks.results.rows import Machine, Row, name_code
 from benchmarks.results.subjects import FOLDER, Subject
+from infra.errors import UsageError
 from infra.frames import digest_frame
 from tasks.contracts.evaluation import MetricValue
 from tasks.contracts.project import ProjectSpec
@@ -43,7 +44,10 @@ class Parts:
         """Return the project's rows as its source gives them, parted as its project.yaml says."""
         function = subject.spec.source.function
         if function is None:
-            raise NotImplementedError(f"{subject.name}: rows are read by the project's own function here")
+            raise UsageError(
+                f"{subject.name}: expected a project whose rows come from a function of its own (source.function).",
+                remedy="Projects that read files or a database are not measured here.",
+            )
         frame: pd.DataFrame = subject.project.load(function)()
         train, test = (frame.iloc[part].reset_index(drop=True) for part in split_rows(frame, subject.spec))
         return cls(train, test, f"{digest_frame(train)[:12]} {digest_frame(test)[:12]}")

@@ -60,7 +60,7 @@ def unpack(content: bytes, *, what: str = "model file", suffixes: frozenset[str]
             infos = archive.infolist()
             _check_directory(infos, len(content), what, suffixes)
             return {info.filename: archive.read(info) for info in infos}
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
         raise _refuse(what, f"expected a whole zip archive: {error}") from error
 
 
